@@ -1,0 +1,1 @@
+"""Fixtures that batchflow's own tests and plugin authors' tests share."""

@@ -1,0 +1,1 @@
+"""Run millions of Claude requests at batch price, and know where every one of them is."""

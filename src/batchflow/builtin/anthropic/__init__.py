@@ -1,0 +1,1 @@
+"""The Anthropic provider: the only place that knows the Message Batches API."""

@@ -1,0 +1,1 @@
+"""What a usable answer is: JSON schemas."""

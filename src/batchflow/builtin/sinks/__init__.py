@@ -1,0 +1,1 @@
+"""Where results go: standard output, files, SQLite."""

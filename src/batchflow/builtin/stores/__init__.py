@@ -1,0 +1,1 @@
+"""Where state and payloads are kept: SQLite and a folder, or memory."""

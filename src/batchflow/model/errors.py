@@ -1,0 +1,207 @@
+"""Every error batchflow raises on purpose, in one tree.
+
+    BatchflowError
+      UserError         something the caller can mend
+        ConfigError       the job file: carries every problem at once
+        UnknownComponent  no such source, builder, sink ...
+        PluginError       a plugin failed; names distribution, hook, job, record
+        RunRefused        the run may not start, or not like this
+      ProviderError     the API's side of the story
+        Refused           definite: nothing was created by this call
+        Unreachable       definite: nothing left this machine
+        ReplyLost         in doubt: something may have been created
+        BadReply          a reply that cannot be read (never raised for a create: that is ReplyLost)
+      StoreError
+        Stale             somebody else changed it first
+        OverCap           a budget or quota guard said no
+        Locked            somebody else drives this run
+        SchemaTooNew      the store was written by a newer batchflow
+        StoreUnavailable  disk full, read-only, locked file
+        ObjectDamaged     a stored object is missing or its checksum is wrong
+      SourceError       wraps what a source raised, or says why it cannot be read
+      SinkError         wraps what a sink raised, or says why it cannot be written
+      Bug               our own mistake
+        IllegalTransition
+
+Each class answers two questions: *again?* (now, later, never) and *whose fault?* (yours, theirs, ours).
+A message says what happened, to which thing, what is known about money and data, and what to type next.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+from batchflow.model.words import Word
+
+
+class Again(StrEnum):
+    """When trying again can help."""
+
+    NOW = "now"
+    LATER = "later"
+    NEVER = "never"
+
+
+class Fault(StrEnum):
+    """Who can mend it."""
+
+    YOURS = "yours"
+    THEIRS = "theirs"
+    OURS = "ours"
+
+
+class BatchflowError(Exception):
+    """The root of the tree. `hint` is the next thing to type or do."""
+
+    again: ClassVar[Again] = Again.NEVER
+    fault: ClassVar[Fault] = Fault.OURS
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UserError(BatchflowError):
+    """Can be mended by the caller."""
+
+    fault = Fault.YOURS
+
+
+class ConfigError(UserError):
+    """The job file is wrong. `problems` holds every one of them, already placed as file:line:col."""
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class UnknownComponent(UserError):
+    """No component of that kind has that name."""
+
+
+class PluginError(UserError):
+    """A plugin failed. It stops its own job, not the others."""
+
+
+class RunRefused(UserError):
+    """The run may not start, or not like this."""
+
+
+class ProviderError(BatchflowError):
+    """The API answered, or failed to."""
+
+    fault = Fault.THEIRS
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        word: Word = Word.SERVER_ERROR,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.word = word
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Refused(ProviderError):
+    """The API said no, definitely: this call created nothing. `max_requests` is set when it names a smaller limit."""
+
+    again = Again.LATER
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        word: Word,
+        status: int | None = None,
+        retry_after: float | None = None,
+        max_requests: int | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, word=word, status=status, retry_after=retry_after, hint=hint)
+        self.max_requests = max_requests
+
+
+class Unreachable(ProviderError):
+    """No byte of the request left this machine."""
+
+    again = Again.LATER
+
+
+class ReplyLost(ProviderError):
+    """Something may have been created, and the reply that would say so is gone. Never send it again on this alone."""
+
+    again = Again.LATER
+
+
+class BadReply(ProviderError):
+    """The reply cannot be read."""
+
+    again = Again.LATER
+
+
+class StoreError(BatchflowError):
+    """The state store or blob store could not do it."""
+
+
+class Stale(StoreError):
+    """Somebody else changed it first: nothing of this change was written."""
+
+    again = Again.NOW
+
+
+class OverCap(StoreError):
+    """A guard on the books said no: nothing of this change was written."""
+
+    again = Again.LATER
+    fault = Fault.YOURS
+
+
+class Locked(StoreError):
+    """Somebody else drives this run."""
+
+    again = Again.LATER
+    fault = Fault.YOURS
+
+
+class SchemaTooNew(StoreError):
+    """The store was written by a newer batchflow, which this one must not touch."""
+
+    fault = Fault.YOURS
+
+
+class StoreUnavailable(StoreError):
+    """The store's file or folder cannot be used now: disk full, read-only, locked by another program."""
+
+    again = Again.LATER
+    fault = Fault.YOURS
+
+
+class ObjectDamaged(StoreError):
+    """A stored object is missing, short, or its checksum is wrong."""
+
+
+class SourceError(BatchflowError):
+    """A source cannot be read."""
+
+    fault = Fault.YOURS
+
+
+class SinkError(BatchflowError):
+    """A sink cannot be written. `again` on the instance may say that trying later helps."""
+
+    again = Again.LATER
+    fault = Fault.YOURS
+
+
+class Bug(BatchflowError):
+    """Our own mistake: please report it."""
+
+
+class IllegalTransition(Bug):
+    """An event came to a state that has no such arrow."""

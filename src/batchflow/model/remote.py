@@ -1,0 +1,36 @@
+"""What a provider says about its side, in words that are nobody's wire format."""
+
+import msgspec
+
+
+class RemoteBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch as its provider shows it. Times are seconds since the epoch by the provider's clock."""
+
+    id: str
+    ended: bool
+    canceling: bool = False
+    count: int
+    """Requests in it: the sum of all its counters."""
+    succeeded: int = 0
+    errored: int = 0
+    canceled: int = 0
+    expired: int = 0
+    created_at: float
+    expires_at: float | None = None
+    ended_at: float | None = None
+    archived: bool = False
+
+
+class ListPage(msgspec.Struct, frozen=True):
+    """One page of a listing, newest first. `server_now` is the reply's Date."""
+
+    batches: tuple[RemoteBatch, ...]
+    server_now: float
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one batch may hold."""
+
+    requests: int
+    bytes: int
+    record_bytes: int

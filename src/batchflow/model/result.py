@@ -1,0 +1,80 @@
+"""What flows from a provider to the sinks."""
+
+from typing import Any
+
+import msgspec
+
+from batchflow.model.words import Word
+
+
+class CacheCreation(msgspec.Struct, frozen=True, gc=False):
+    """Tokens written to the cache, by how long they stay."""
+
+    ephemeral_5m_input_tokens: int | None = 0
+    ephemeral_1h_input_tokens: int | None = 0
+
+
+class ServerTools(msgspec.Struct, frozen=True, gc=False):
+    """Server tools that carry a fee of their own."""
+
+    web_search_requests: int | None = 0
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """The token counts of one answer, as the provider gave them; absent and null both mean none."""
+
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+    cache_creation_input_tokens: int | None = 0
+    cache_read_input_tokens: int | None = 0
+    cache_creation: CacheCreation | None = None
+    server_tool_use: ServerTools | None = None
+    inference_geo: str | None = None
+
+
+NO_USAGE = Usage()
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """One line of a results file, read by the provider that fetched it. `word` is None for a line that cannot be read."""
+
+    custom_id: str
+    word: Word | None
+    model: str = ""
+    text: str = ""
+    message: msgspec.Raw = msgspec.Raw(b"null")
+    usage: Usage = NO_USAGE
+    stop_reason: str = ""
+    error: str = ""
+
+
+class Result(msgspec.Struct, kw_only=True, gc=False):
+    """One finished row, joined with what its record carried. A check may replace `word`, `text` and `output`.
+
+    `output` is the parsed structured output where the job declares one, else None. `cost` and `list_cost` are in
+    nano-dollars. `message` is the answer exactly as received, undecoded.
+    """
+
+    key: str
+    word: Word
+    attempt: int
+    batch: str
+    row: int
+    origin: str
+    carried: dict[str, Any]
+    text: str = ""
+    output: Any = None
+    message: msgspec.Raw = msgspec.Raw(b"null")
+    usage: Usage = NO_USAGE
+    model: str = ""
+    stop_reason: str = ""
+    error: str = ""
+    cost: int = 0
+    list_cost: int = 0
+
+
+class Bad(msgspec.Struct, frozen=True):
+    """A check's verdict: this answer is not usable, for these reasons. `word` is BAD_OUTPUT (ask again) or REJECTED."""
+
+    reasons: tuple[str, ...]
+    word: Word = Word.BAD_OUTPUT

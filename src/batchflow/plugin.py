@@ -1,0 +1,54 @@
+"""Everything a plugin author imports, in one place: `from batchflow.plugin import hookimpl, Doc, Record, ...`."""
+
+from batchflow.extend.hooks import Register, hookimpl
+from batchflow.model.errors import BatchflowError, SinkError, SourceError
+from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
+from batchflow.model.result import Bad, Result, Usage
+from batchflow.model.state import Event
+from batchflow.model.units import Doc, Dollars, Seconds, Secret, Size
+from batchflow.model.words import Word
+from batchflow.ports.builder import Builder, BuildError, Params
+from batchflow.ports.check import Check
+from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
+from batchflow.ports.sink import Part, Receipt, Sink, SinkContext
+from batchflow.ports.source import Source
+
+__all__ = [
+    "Accept",
+    "Bad",
+    "BatchflowError",
+    "BuildError",
+    "Builder",
+    "Check",
+    "Cursor",
+    "Doc",
+    "Dollars",
+    "Event",
+    "Failure",
+    "GiveUp",
+    "Idle",
+    "Page",
+    "Params",
+    "Part",
+    "Pause",
+    "Receipt",
+    "Record",
+    "Register",
+    "Result",
+    "Retry",
+    "RetryPolicy",
+    "Seconds",
+    "Secret",
+    "Sink",
+    "SinkContext",
+    "SinkError",
+    "Size",
+    "Skip",
+    "Source",
+    "SourceError",
+    "Unreadable",
+    "Usage",
+    "Verdict",
+    "Word",
+    "hookimpl",
+]

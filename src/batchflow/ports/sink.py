@@ -1,0 +1,55 @@
+"""Where results go."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+from batchflow.model.result import Result
+
+Receipt: TypeAlias = dict[str, Any]
+"""What a sink knows about its last part: any JSON object. Only the sink that made it can read it."""
+
+Promise: TypeAlias = Literal["receipt", "keyed", "at_least_once"]
+
+
+class SinkContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sink is told when it is opened."""
+
+    run: str
+    job: str
+    sink: str
+    fresh: bool
+    """No part of this run was ever confirmed by this sink: `if_exists` is judged now and only now."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Some results to be written together. `name` is the same whenever this part is written again."""
+
+    name: str
+    rows: AsyncIterator[Sequence[Result]]
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes parts, one at a time, and gives a receipt for each once it is safe on disk (or wherever it goes).
+
+    `promise` says what happens when a part comes twice, which it does after a crash between `write` and the commit:
+    `receipt`: it is recognised by its name or cut off again by the last receipt, so exactly once; `keyed`: rows replace
+    themselves, so exactly once in effect; `at_least_once`: rows may double.
+    A sink that cannot write raises `SinkError`; its deliveries wait and the other sinks go on.
+    """
+
+    promise: Promise
+
+    async def open(self, context: SinkContext, last: Receipt | None) -> None:
+        """Makes ready; `last` is the receipt of the last part that was committed in this run."""
+        ...
+
+    async def write(self, part: Part) -> Receipt:
+        """Writes one part and makes it durable."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of everything; it may be called twice, and after a failed `open`."""
+        ...

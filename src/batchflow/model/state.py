@@ -131,6 +131,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     blanket: Word | None = None
     """The word of every row that has no result line: for batches that never ran."""
     why: str = ""
+    good: int = 0
+    """Rows collected for delivery: those that succeeded, and those accepted as they are."""
     sequence: int | None = None
     """The order in which batches of a run were collected."""
 

@@ -1,9 +1,9 @@
-"""The life of a batch: everything that affects its state stands in this file.
+r"""The life of a batch: everything that affects its state stands in this file.
 
     drafted --Intended--> submitting --Accepted--> running --Finished--> ended --Collected--> collected --Delivered--> delivered
-       ^  \\                 |  |  |                  |  ^ \\                 ^ |
-       |   \\--Withdrawn--> canceled |                |  |  \\--CancelSent--> canceling --Finished--> ended
-       |                    |  |   \\--Oversized--> split
+       ^  \                 |  |  |                  |  ^ \                 ^ |
+       |   \--Withdrawn--> canceled |                |  |  \--CancelSent--> canceling --Finished--> ended
+       |                    |  |   \--Oversized--> split
        |<----PutOff---------|  |-----Rejected-----> failed
        |                    |
        |                ReplyLost
@@ -22,7 +22,7 @@ Cancel before `running` is a wish (`Batch.cancel`), not a state: a drafted batch
 first.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -35,7 +35,10 @@ S = BatchState
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened to a batch. `wake_at` is when it is looked at next."""
+    """What happened to a batch. Its fields overwrite the batch's fields of the same name.
+
+    `wake_at` is when the batch is looked at next.
+    """
 
     wake_at: float | None = None
 
@@ -44,19 +47,23 @@ class Intended(Event, frozen=True, kw_only=True):
     """We are about to POST it under this token; committed before the call."""
 
     token: str
-    at: float
+    submitted_at: float
 
 
 class PutOff(Event, frozen=True, kw_only=True):
     """Definitely not created, and worth trying later."""
 
     why: str
+    token: str = ""
+    remote: str = ""
+    proven: bool = False
+    expires_at: float | None = None
 
 
 class Rejected(Event, frozen=True, kw_only=True):
     """Definitely not created, and it never will be as it is: every row gets this word."""
 
-    word: Word
+    blanket: Word
     why: str
 
 
@@ -76,15 +83,14 @@ class Accepted(Event, frozen=True, kw_only=True):
     """The create was answered to us: proven ours."""
 
     remote: str
-    at: float
     expires_at: float | None
+    proven: bool = True
 
 
 class Adopted(Event, frozen=True, kw_only=True):
     """Found in the listing. Until its token is read it stays a claim."""
 
     remote: str
-    at: float
     expires_at: float | None
     proven: bool
 
@@ -97,6 +103,11 @@ class Doubted(Event, frozen=True, kw_only=True):
 
 class Vanished(Event, frozen=True, kw_only=True):
     """Ruled out: no batch of ours exists, so it may be sent again."""
+
+    token: str = ""
+    remote: str = ""
+    proven: bool = False
+    expires_at: float | None = None
 
 
 class GivenUp(Event, frozen=True, kw_only=True):
@@ -112,7 +123,7 @@ class Reopened(Event, frozen=True, kw_only=True):
 class Seen(Event, frozen=True, kw_only=True):
     """Still at it."""
 
-    expires_at: float | None = None
+    expires_at: float | None
 
 
 class CancelSent(Event, frozen=True, kw_only=True):
@@ -122,13 +133,15 @@ class CancelSent(Event, frozen=True, kw_only=True):
 class Finished(Event, frozen=True, kw_only=True):
     """The provider is done with it: there are results."""
 
-    at: float | None
+    ended_at: float | None
 
 
 class Disowned(Event, frozen=True, kw_only=True):
     """Its results carry somebody else's token: it was never ours."""
 
     why: str
+    remote: str = ""
+    expires_at: float | None = None
 
 
 class Deferred(Event, frozen=True, kw_only=True):
@@ -146,6 +159,7 @@ class Collected(Event, frozen=True, kw_only=True):
     dead: int
     again: int
     canceled: int
+    proven: bool = True
 
 
 class Delivered(Event, frozen=True, kw_only=True):
@@ -154,6 +168,8 @@ class Delivered(Event, frozen=True, kw_only=True):
 
 class Withdrawn(Event, frozen=True, kw_only=True):
     """Canceled before it was sent."""
+
+    blanket: Word = Word.CANCELED
 
 
 AnyEvent: TypeAlias = (
@@ -239,48 +255,20 @@ def step(batch: Batch, event: AnyEvent) -> Stepped:
     target = TABLE[batch.state].get(type(event))
     if target is None:
         raise IllegalTransition(f"batch {batch.id} is {batch.state}; {type(event).__name__} cannot happen to it there")
-    tries = batch.tries + 1 if isinstance(event, (Deferred, PutOff, Doubted)) else 0
+    retried = isinstance(event, (Deferred, PutOff, Doubted))
     after = msgspec.structs.replace(
         batch,
+        **({"why": ""} | _told(event)),
         version=batch.version + 1,
         state=target,
-        wake_at=None if target in TERMINAL else event.wake_at,
-        tries=tries,
-        why=getattr(event, "why", ""),
+        tries=batch.tries + 1 if retried else 0,
     )
-    after = _take(after, event)
     return Stepped(after, _moves(batch, after, event))
 
 
-def _take(batch: Batch, event: AnyEvent) -> Batch:
-    """Write down what the event tells."""
-    match event:
-        case Intended():
-            return _with(batch, token=event.token, submitted_at=event.at)
-        case Accepted():
-            return _with(batch, remote=event.remote, proven=True, expires_at=event.expires_at)
-        case Adopted():
-            return _with(batch, remote=event.remote, proven=event.proven, expires_at=event.expires_at)
-        case Vanished() | PutOff():
-            return _with(batch, token="", remote="", proven=False, expires_at=None)
-        case Disowned():
-            return _with(batch, remote="", proven=False, expires_at=None)
-        case Rejected():
-            return _with(batch, blanket=event.word)
-        case Withdrawn():
-            return _with(batch, blanket=Word.CANCELED)
-        case Seen():
-            return _with(batch, expires_at=event.expires_at or batch.expires_at)
-        case Finished():
-            return _with(batch, ended_at=event.at)
-        case Collected():
-            return _with(batch, results=event.results, sequence=event.sequence, good=event.good, proven=True)
-        case _:
-            return batch
-
-
-def _with(batch: Batch, **changes: object) -> Batch:
-    return msgspec.structs.replace(batch, **changes)
+def _told(event: AnyEvent) -> dict[str, Any]:
+    told = msgspec.structs.asdict(event)
+    return {name: told[name] for name in Batch.__struct_fields__ if name in told}
 
 
 def _moves(before: Batch, after: Batch, event: AnyEvent) -> dict[str, int]:

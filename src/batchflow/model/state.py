@@ -277,6 +277,6 @@ class Due(msgspec.Struct, frozen=True):
 COUNTERS = (
     "read", "skipped", "duplicate", "unbuildable", "built",
     "rows", "waiting", "in_flight", "collected", "delivered", "dead", "canceled",
-    "reserved", "paid", "listed", "waste", "input_tokens", "output_tokens", "retried", "intents",
+    "reserved", "paid", "listed", "waste", "input_tokens", "output_tokens", "retried", "intents", "batches",
 )  # fmt: skip
 """The books of a run. Each changes in the very commit that changes the state it counts."""

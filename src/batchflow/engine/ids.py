@@ -3,8 +3,8 @@
 import secrets
 import time
 
-TOKEN_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-TOKEN_LENGTH = 16
+LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+LENGTH = 16
 
 
 def uuid7() -> str:
@@ -17,4 +17,4 @@ def uuid7() -> str:
 
 def token() -> str:
     """Make a token: 80 random bits in letters and digits that a custom_id may hold."""
-    return "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
+    return "".join(secrets.choice(LETTERS) for _ in range(LENGTH))

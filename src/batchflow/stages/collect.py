@@ -13,6 +13,7 @@ from batchflow.model.blob import Blob
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.state import Batch, BatchState, Decision, Entry, Intent, IntentState, Remote
 from batchflow.model.words import Word
+from batchflow.stages.deliver import settle
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.harvest import Harvest
 from batchflow.stages.join import Joiner
@@ -148,7 +149,6 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
     good = batch.count - dead - canceled - again
     books = await kit.store.books(kit.run)
     event = Collected(
-        wake_at=kit.now(),
         results=tuple(parts),
         sequence=books["batches"] + 1,
         good=good,
@@ -178,6 +178,7 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
         *deliveries(kit, stepped.batch, good=good, dead=dead + canceled),
         *_remarks(kit, batch, harvest, good, dead + canceled, again),
     )
+    await settle(kit, batch.id)
     if verdicts.pause is not None:
         await _pause(kit, *verdicts.pause)
 

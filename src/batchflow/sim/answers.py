@@ -151,7 +151,7 @@ def _limited(text: str, params: Object, identity: int) -> Answer:
         text = text[: text.index(stop)]
     count, limit = tokens_in(len(text)), params.get("max_tokens")
     if isinstance(limit, int) and count > limit:
-        content = [_block(text[: limit * 4])]
+        content = [_block(text[: limit * 4])] if limit else []
         return Answer(identity=identity, content=content, output_tokens=limit, stop_reason="max_tokens")
     return Answer(
         identity=identity,

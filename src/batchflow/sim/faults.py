@@ -5,11 +5,13 @@ side: it counts calls and says which rules hit the call at hand. What a fault *d
 (http.py for replies, results.py for result files, batches.py for a batch's life, rows.py for rows).
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import yaml
 
 from batchflow.sim.draw import digest
 
@@ -113,7 +115,8 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     @classmethod
     def load(cls, path: str | Path) -> "FaultPlan":
         """Reads a YAML or JSON file; a msgspec.ValidationError names the place of a mistake."""
-        return msgspec.yaml.decode(Path(path).read_bytes(), type=cls)
+        text = Path(path).read_text(encoding="utf-8")
+        return cls.of(yaml.load(text, _Yaml) or {})  # noqa: S506 - _Yaml is a safe loader
 
     @classmethod
     def of(cls, value: Any) -> "FaultPlan":
@@ -140,6 +143,17 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             rows=[*self.rows, *other.rows],
             clock_offset=self.clock_offset + other.clock_offset,
         )
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML with 1.2's booleans: in 1.1 the key `on` would mean true."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"), ["t", "f"])
 
 
 def _with_flag(plan: FaultPlan, flag: str) -> FaultPlan:

@@ -33,6 +33,10 @@ _POLL_HINT = "10"
 Item = TypeVar("Item")
 
 
+class _Advance(msgspec.Struct, forbid_unknown_fields=True):
+    seconds: float
+
+
 class Call:
     """One request as a handler sees it."""
 
@@ -278,8 +282,7 @@ class Api:
 
     async def _advance(self, request: HttpRequest) -> Response:
         body = await request.body()
-        seconds = msgspec.json.decode(body, type=dict[str, float]).get("seconds", 0.0)
-        return json_reply({"now": rfc3339(self._world.clock.advance(seconds))})
+        return _control(lambda: self._world.clock.advance(msgspec.json.decode(body, type=_Advance).seconds))
 
 
 def page(call: Call, ids: list[str], items: list[Item]) -> tuple[list[Item], bool]:
@@ -350,9 +353,9 @@ def _plan(body: bytes) -> FaultPlan:
     return msgspec.json.decode(body, type=FaultPlan) if body else FaultPlan()
 
 
-def _control(act: Callable[[], None]) -> Response:
+def _control(act: Callable[[], object]) -> Response:
     try:
         act()
-    except msgspec.MsgspecError as problem:
+    except ValueError as problem:
         return json_reply({"error": str(problem)}, status=400)
     return json_reply({"ok": True})

@@ -95,6 +95,7 @@ class Simulator:
         """Starts serving; the context manager does it for you."""
         host, port = self._where
         self._server = ThreadServer(Api(self._world).app(), host=host, port=port)
+        self._world.watch(self._server.connections)
         self._server.start()
         return self
 

@@ -126,10 +126,13 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
+NOT_AN_OBJECT = Problem("invalid_request_error", "params: Input should be a valid dictionary")
+
+
 def problem_of(params: Object | None, context: Context) -> Problem | None:
     """The first thing wrong with one request's params, or None."""
     if params is None:
-        return Problem("invalid_request_error", "params: Input should be a valid dictionary")
+        return NOT_AN_OBJECT
     for field in ("model", "max_tokens", "messages"):
         if field not in params:
             return _invalid(f"{field}: Field required")

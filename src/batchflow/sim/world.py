@@ -5,7 +5,7 @@ HTTP-free, so that tests and the Python face can look in. It lives on the server
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -44,6 +44,7 @@ class World:
         self.settings = settings
         self.clock = clock
         self._write = write
+        self._connections: Callable[[], int] = int
         self._serial = 0
         self._requests = 0
         self.reset(plan)
@@ -62,6 +63,10 @@ class World:
         """Replaces the fault plan; calls and attempts are counted anew."""
         self.faults = Faults(plan, self.settings.seed)
         self.judge.faults = self.faults
+
+    def watch(self, connections: Callable[[], int]) -> None:
+        """Tells the statistics how to count open connections."""
+        self._connections = connections
 
     def now(self) -> float:
         """The server's time, having settled every batch that has ended by then."""
@@ -224,6 +229,7 @@ class World:
             "cancels": self.calls["cancel"],
             "deletes": self.calls["delete"],
             "messages": self.calls["messages"],
+            "connections": self._connections(),
             "calls": dict(self.calls),
             "faults": dict(self.injected),
             "batches": [_summary(batch, now) for batch in mine],
@@ -251,7 +257,7 @@ def _results_url(batch: Batch, base: str, hits: Hits) -> str | None:
             return base + path
         case "relative":
             return path
-        case "null":
+        case "absent":
             return None
         case elsewhere:
             return elsewhere.rstrip("/") + path

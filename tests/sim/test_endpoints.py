@@ -25,7 +25,7 @@ def test_a_batch_from_creation_to_deletion(sim, client, requests_of):
 
     deleted = client.messages.batches.delete(batch.id)
     assert (deleted.id, deleted.type) == (batch.id, "message_batch_deleted")
-    with pytest.raises(anthropic.NotFoundError, match=f"Message Batch {batch.id} not found."):
+    with pytest.raises(anthropic.NotFoundError, match=f"Message Batch {batch.id} not found"):
         client.messages.batches.retrieve(batch.id)
 
 
@@ -90,7 +90,7 @@ def test_results_url_is_built_from_the_host_header(sim, requests_of):
 
 def test_results_are_not_there_before_the_end(sim, client, requests_of):
     batch = client.messages.batches.create(requests=requests_of(1))
-    with pytest.raises(anthropic.AnthropicError, match="No `?results_url"):
+    with pytest.raises(anthropic.AnthropicError, match=r"No `?results_url"):
         client.messages.batches.results(batch.id)
     with pytest.raises(anthropic.NotFoundError, match="has no available results"):
         client.get(f"/v1/messages/batches/{batch.id}/results", cast_to=httpx2.Response)

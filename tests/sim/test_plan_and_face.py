@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 import threading
+from typing import get_args
 
 import anthropic
 import httpx2
 import msgspec
 import pytest
 
-from batchflow.sim import FaultPlan, RowRule, Rule, Simulator, serve
+from batchflow.sim import FAULTS, ROW_WORDS, FaultPlan, RowRule, Rule, Simulator, serve
+from batchflow.sim.vocabulary import CHOOSING, FaultName, RowWord
 
 
 def test_a_plan_is_read_from_yaml(tmp_path):
@@ -77,6 +79,27 @@ def test_flags_say_the_same():
 def test_a_wrong_flag_is_named(flag):
     with pytest.raises(ValueError, match="fault '"):
         FaultPlan.parse([flag])
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"on": "create", "fault": "gzip"}, "gzip does nothing at create; it belongs to: results"),
+        ({"on": ["results", "list"], "fault": "crlf"}, "crlf does nothing at list"),
+        ({"on": "list", "fault": "status", "seconds": 3}, "status takes no seconds; it takes: status type message"),
+        ({"on": "create", "fault": "never_ends", "rows": 1}, "never_ends takes no rows; it takes: nothing"),
+    ],
+)
+def test_a_rule_that_would_do_nothing_is_refused(rule, message):
+    with pytest.raises(msgspec.ValidationError, match=message):
+        FaultPlan.of({"rules": [rule]})
+
+
+def test_the_vocabulary_is_complete():
+    assert set(FAULTS) == set(get_args(FaultName))
+    assert set(ROW_WORDS) == set(get_args(RowWord))
+    fields = {field for fault in FAULTS.values() for field in fault.takes.split()}
+    assert fields | CHOOSING == {field.name for field in msgspec.structs.fields(Rule)}
 
 
 def test_unknown_words_in_a_plan_are_refused():

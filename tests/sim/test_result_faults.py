@@ -123,7 +123,7 @@ def test_errors_may_be_flat(download, requests_of):
 
 def test_a_result_may_be_of_an_unknown_type(download):
     body, _, _ = download("results::unknown_result,rows=1")
-    assert sorted(row["result"]["type"] for row in rows_of(body))[0] == "deferred"
+    assert min(row["result"]["type"] for row in rows_of(body)) == "deferred"
 
 
 def test_results_may_be_not_found_although_ended(download):

@@ -40,7 +40,7 @@ class _Advance(msgspec.Struct, forbid_unknown_fields=True):
 class Call:
     """One request as a handler sees it."""
 
-    def __init__(self, request: HttpRequest, hits: Hits, request_id: str, body: bytes) -> None:
+    def __init__(self, request: HttpRequest, hits: Hits, request_id: str, body: bytearray) -> None:
         self.request = request
         self.hits = hits
         self.request_id = request_id
@@ -103,7 +103,7 @@ class Api:
     async def _handle(self, request: HttpRequest, name: str, work: Work, limit: int) -> Response:
         """One call from its first byte to its reply, faults included."""
         hits = self._world.begin(name)
-        call = Call(request, hits, self._world.next_request_id(), b"")
+        call = Call(request, hits, self._world.next_request_id(), bytearray())
         try:
             await self._before(request, hits)
             call.body = await self._body(call, name, limit)
@@ -128,13 +128,13 @@ class Api:
         reset(request.scope)
         raise Gone
 
-    async def _body(self, call: Call, name: str, limit: int) -> bytes:
+    async def _body(self, call: Call, name: str, limit: int) -> bytearray:
         rule = call.hits.get("kill", "reset_before")
         cut = rule if rule is not None and rule.at_byte is not None and name != "results" else None
         body = await read_body(call.request, limit=limit, cut=cut)
         if body is None:
             raise wire.ApiError(413)
-        return bytes(body)
+        return body
 
     def _done(self, call: Call, work: Work) -> Response:
         """The healthy part: who is asking, under which rules, and the work itself."""
@@ -342,7 +342,7 @@ def _key(authorization: str | None, api_key: str | None) -> str:
     return key
 
 
-def _params(body: bytes) -> Object | None:
+def _params(body: bytearray) -> Object | None:
     try:
         return mapping(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:

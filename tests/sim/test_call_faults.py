@@ -1,6 +1,5 @@
 """Each fault that hits a call: what the caller sees, and what the server has done meanwhile."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import anthropic
 import httpx2
 import pytest
 
-from batchflow.sim import FaultPlan, Simulator
+from batchflow.sim import Simulator
 
 
 @pytest.mark.parametrize(
@@ -267,14 +266,13 @@ def test_the_queue_may_be_full(simulate, client_of, requests_of):
     ("flag", "batches"),
     [("create:1:kill,when=before", 0), ("create:1:kill,at_byte=10", 0), ("create:1:kill,when=after", 1)],
 )
-def test_a_process_can_be_killed_at_a_chosen_point(client_of, requests_of, flag, batches):
+def test_a_process_can_be_killed_at_a_chosen_point(simulate, client_of, requests_of, flag, batches):
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as victim:
-        with Simulator(speed=0, faults=FaultPlan.parse([f"{flag},pid={victim.pid}"])) as sim:
-            with pytest.raises(anthropic.APIConnectionError):
-                client_of(sim).messages.batches.create(requests=requests_of(5))
-            assert victim.wait() == -signal.SIGKILL
-            assert sim.stats()["batches_created"] == batches
-    assert os.getpid() != victim.pid
+        sim = simulate(f"{flag},pid={victim.pid}")
+        with pytest.raises(anthropic.APIConnectionError):
+            client_of(sim).messages.batches.create(requests=requests_of(5))
+        assert victim.wait() == -signal.SIGKILL
+        assert sim.stats()["batches_created"] == batches
 
 
 def test_a_process_can_be_killed_in_the_middle_of_a_download(client_of, requests_of):

@@ -171,6 +171,25 @@ def test_faults_are_replaced_and_world_reset_from_python(sim, client, requests_o
     assert [len(batch.requests) for batch in sim.batches] == [1]
 
 
+def test_every_call_is_remembered_without_its_key(simulate, client_of):
+    told = []
+    sim = simulate("list:2:status,status=529", "list:3:reset_before", on_call=told.append)
+    client = client_of(sim, "top-secret", max_retries=2)
+    for _ in range(2):
+        client.messages.batches.list()
+    calls = sim.calls
+    assert calls == told
+    assert [(call.endpoint, call.method, call.path, call.status, call.faults) for call in calls] == [
+        ("list", "GET", "/v1/messages/batches", 200, []),
+        ("list", "GET", "/v1/messages/batches", 529, ["status"]),
+        ("list", "GET", "/v1/messages/batches", None, ["reset_before"]),
+        ("list", "GET", "/v1/messages/batches", 200, []),
+    ]
+    assert [call.headers["x-stainless-retry-count"] for call in calls] == ["0", "0", "1", "2"]
+    assert calls[0].headers["anthropic-version"] == "2026-10-21"
+    assert "top-secret" not in str(calls)
+
+
 def test_a_stopped_simulator_has_no_url():
     with Simulator() as sim:
         assert sim.url.startswith("http://127.0.0.1:")

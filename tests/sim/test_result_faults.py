@@ -131,6 +131,19 @@ def test_results_may_be_not_found_although_ended(download):
         download("results:1:status,status=404")
 
 
+def test_rows_are_made_only_as_they_are_read(simulate, client_of, requests_of):
+    made = []
+    sim = simulate(answer=lambda _: made.append(1) or "x" * 2000)
+    client = client_of(sim)
+    batch = client.messages.batches.create(requests=requests_of(20_000))
+    sim.clock.advance(3600)
+    with client.messages.batches.with_streaming_response.results(batch.id) as reply:
+        assert next(reply.iter_bytes())
+        assert sim.stats()["downloads"] == 1
+    sim.stop()
+    assert 0 < len(made) < 20_000
+
+
 ROW_WORDS = {
     "overloaded": ("errored", "overloaded_error"),
     "server_error": ("errored", "api_error"),

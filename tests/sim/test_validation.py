@@ -72,8 +72,7 @@ ROWS = [
     (
         {"max_tokens": 9_999_999},
         "invalid_request_error",
-        "max_tokens: 9999999 > 64000, which is the maximum allowed number of output tokens for"
-        " claude-haiku-4-5-20251001",
+        "9999999 > 64000, which is the maximum allowed number of output tokens for claude-haiku-4-5-20251001",
     ),
     ({"colour": "red"}, "invalid_request_error", "colour: Extra inputs are not permitted"),
     ({"speed": "fast"}, "invalid_request_error", "speed"),

@@ -1,6 +1,6 @@
 """The routes: reads a request, lets the faults of the call have their way, asks the world, dresses the reply.
 
-Every call of the API goes through `_Endpoint.handle`, which is the order in which things can go wrong.
+Every call of the API goes through `Api._replied`, which is the order in which things can go wrong.
 """
 
 import asyncio
@@ -25,9 +25,10 @@ from batchflow.sim.replies import ResultsReply, error_reply, json_reply, refusal
 from batchflow.sim.results import pieces
 from batchflow.sim.shapes import Object, mapping
 from batchflow.sim.validate import MAX_MESSAGE_BYTES, MAX_REQUESTS, VERSIONS, Context, batch_requests
-from batchflow.sim.world import World
+from batchflow.sim.world import Heard, World
 
 _RATE_LIMIT = 20_000
+_SECRET = frozenset({"authorization", "x-api-key", "cookie"})
 _POLL_HINT = "10"
 
 Item = TypeVar("Item")
@@ -101,9 +102,15 @@ class Api:
         return Route(path, endpoint, methods=[method])
 
     async def _handle(self, request: HttpRequest, name: str, work: Work, limit: int) -> Response:
-        """One call from its first byte to its reply, faults included."""
-        hits = self._world.begin(name)
-        call = Call(request, hits, self._world.next_request_id(), bytearray())
+        """One call from its first byte to its reply, and into the log."""
+        call = Call(request, self._world.begin(name), self._world.next_request_id(), bytearray())
+        response = await self._replied(call, name, work, limit)
+        self._world.remember(_heard(call, name, response, self._world.clock.now()))
+        return response
+
+    async def _replied(self, call: Call, name: str, work: Work, limit: int) -> Response:
+        """The reply, with everything that goes wrong on the way to it."""
+        request, hits = call.request, call.hits
         try:
             await self._before(request, hits)
             call.body = await self._body(call, name, limit)
@@ -323,6 +330,19 @@ def _page_shape(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:  # no
         "first_id": data[0]["id"] if data else None,
         "last_id": data[-1]["id"] if data else None,
     }
+
+
+def _heard(call: Call, name: str, response: Response, now: float) -> Heard:
+    request = call.request
+    return Heard(
+        at=now,
+        endpoint=name,
+        method=request.method,
+        path=request.url.path,
+        status=None if isinstance(response, Silence) else response.status_code,
+        faults=call.hits.names(),
+        headers={key: value for key, value in request.headers.items() if key not in _SECRET},
+    )
 
 
 async def _held(call: Call, when: str) -> None:

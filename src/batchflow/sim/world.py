@@ -4,7 +4,7 @@ HTTP-free, so that tests and the Python face can look in. It lives on the server
 """
 
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +20,7 @@ from batchflow.sim.faults import FaultPlan, Faults, Hits
 from batchflow.sim.rows import Counts, Judge, counts
 from batchflow.sim.validate import Context, Request
 
+_REMEMBERED = 1000
 _ORGANIZATION = "org_simulated"
 
 
@@ -37,12 +38,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     html_413: bool = False
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as the access log has it; `status` is None where the caller got no reply. No credentials are kept."""
+
+    at: float
+    endpoint: str
+    method: str
+    path: str
+    status: int | None
+    faults: list[str]
+    headers: dict[str, str]
+
+
+Listener = Callable[[Heard], object]
+
+
 class World:
     """Everything the service knows."""
 
-    def __init__(self, settings: Settings, clock: SimClock, plan: FaultPlan, write: Answerer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: SimClock,
+        plan: FaultPlan,
+        *,
+        write: Answerer | None = None,
+        listener: Listener | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self._listener = listener
         self._write = write
         self._connections: Callable[[], int] = int
         self._serial = 0
@@ -55,6 +80,7 @@ class World:
         cache = PromptCache(self.settings.seed, self.settings.cache_misses)
         self.judge = Judge(self.settings.seed, self.faults, cache, self._write)
         self.shelf = Shelf()
+        self.heard: deque[Heard] = deque(maxlen=_REMEMBERED)
         self.calls: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
         self.tally: Counter[str] = Counter()
@@ -83,6 +109,12 @@ class World:
         hits = self.faults.begin(endpoint)
         self.injected.update(hits.names())
         return hits
+
+    def remember(self, heard: Heard) -> None:
+        """Keeps a finished call in the log and tells the listener."""
+        self.heard.append(heard)
+        if self._listener is not None:
+            self._listener(heard)
 
     def next_request_id(self) -> str:
         """The id of the HTTP request at hand."""

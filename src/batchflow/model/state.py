@@ -264,6 +264,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     until: float
+    since: float = 0.0
+    """When this owner took it; renewals leave it as it was."""
 
 
 class Due(msgspec.Struct, frozen=True):

@@ -3,11 +3,12 @@
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 
+import anyio
 import msgspec
 
 from batchflow.engine.clock import SystemClock
@@ -15,11 +16,13 @@ from batchflow.engine.driver import Driver
 from batchflow.engine.ids import token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
+from batchflow.extend.facade import Plugins
 from batchflow.job import Job
 from batchflow.machine.begin import AlreadyDone, PickUp, Refuse, begin
 from batchflow.machine.run import Resumed
 from batchflow.model import errors
-from batchflow.model.change import Note, Put
+from batchflow.model.change import Put
+from batchflow.model.money import Price
 from batchflow.model.state import Event, Outlet, Run, RunState
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.clock import Clock
@@ -34,40 +37,70 @@ from batchflow.stages.reopen import refuse_other_account, reopen
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run stands, and its books. `fresh` tells a run that was driven now from one that was done before."""
+    """Where a run stands, and its books. `driven` is False for a run that had delivered everything before."""
 
     run: Run
     books: Mapping[str, int]
     driven: bool = True
 
 
-class Flow:
-    """Runs jobs against one store, one blob store and one provider."""
+class Batchflow:
+    """Runs jobs against one state folder and one provider.
+
+        async with Batchflow(".batchflow", provider=anthropic()) as flow:
+            report = await flow.run(job)
+
+    It installs no signal handlers, sets up no logging and keeps no global state; two of them live side by side. `on_event`
+    is called after each commit with what happened. `stop()` ends a `run` gracefully, from a signal handler of yours.
+    """
 
     def __init__(
         self,
+        state: Path | str = ".batchflow",
         *,
-        store: StateStore,
-        blobs: BlobStore,
-        provider: Provider,
-        prices: Prices,
-        retry: RetryPolicy,
-        scratch: Path,
+        provider: Provider | None = None,
+        store: StateStore | None = None,
+        blobs: BlobStore | None = None,
+        prices: Prices | None = None,
+        retry: RetryPolicy | None = None,
+        plugins: Plugins | None = None,
         clock: Clock | None = None,
-        told: Callable[[Event], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
         memory: int = BUDGET,
     ) -> None:
-        self.store = store
-        self.blobs = blobs
-        self.provider = provider
-        self._prices = prices
-        self._retry = retry
-        self._scratch = scratch
+        self._folder = Path(state)
+        self._plugins = plugins or Plugins()
+        self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
+        self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
+        self.provider = provider or self._plugins.provider("anthropic")()
+        self._prices = prices or PriceBooks([book() for book in self._plugins.prices()])
+        self._retry = retry or self._plugins.retry("standard")()
         self._clock = clock or SystemClock()
-        self._told = told or _silent
+        self._on_event = on_event or _silent
         self._memory = Memory(memory)
         self._owner = uuid7()
-        self.driver: Driver | None = None
+        self._driver: Driver | None = None
+        self._stopped = False
+
+    async def __aenter__(self) -> "Batchflow":
+        """Open the store; the provider connects when it is first needed."""
+        await self.store.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of everything that was opened."""
+        with anyio.CancelScope(shield=True):
+            await self.provider.close()
+            await self.blobs.close()
+            await self.store.close()
+
+    def stop(self) -> None:
+        """Finish the steps in hand and begin nothing more: `run` returns, and the run can be picked up again."""
+        self._stopped = True
+        if self._driver is not None:
+            self._driver.stop()
 
     async def run(self, job: Job, *, new: bool = False, wait: float | None = None) -> Report:
         """Run a job to its end, or pick up where its last run stopped."""
@@ -107,11 +140,14 @@ class Flow:
             books = await self.store.books(run.id)
             reader = Reader(kit, start=run.position, read=books["read"], seen=await self._seen(run, stack))
             stack.push_async_callback(reader.close)
-        self.driver = Driver(kit, lease, self._clock, reader, wait=wait)
+        driver = Driver(kit, lease, self._clock, reader, wait=wait)
+        if self._stopped:
+            driver.stop()
+        self._driver = driver
         try:
-            return await self.driver.drive()
+            return await driver.drive()
         finally:
-            self.driver = None
+            self._driver = None
 
     async def _begin(self, kit: Kit, run: Run) -> None:
         """Write a fresh run down, or wake one that stopped."""
@@ -137,6 +173,10 @@ class Flow:
     async def _last(self, job: Job) -> Run | None:
         runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
         return runs[0] if runs else None
+
+    def _tell(self, event: Event) -> None:
+        self._on_event(event)
+        self._plugins.on_event(event)
 
     def _fresh(self, job: Job, fingerprint: str | None) -> Run:
         return Run(
@@ -166,8 +206,23 @@ class Flow:
             token=token,
             draw=random.random,
             still_mine=lease.check,
-            told=self._told,
+            told=self._tell,
         )
+
+
+class PriceBooks:
+    """Several price books as one: the first that knows a model is believed."""
+
+    def __init__(self, books: Sequence[Prices]) -> None:
+        self._books = books
+        self._known: dict[str, Price | None] = {}
+
+    def price(self, model: str) -> Price | None:
+        """Ask each book once per model."""
+        if model not in self._known:
+            prices = (book.price(model) for book in self._books)
+            self._known[model] = next((price for price in prices if price is not None), None)
+        return self._known[model]
 
 
 def _silent(_event: Event) -> None:

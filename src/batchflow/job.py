@@ -1,7 +1,7 @@
 """A job declared in code: the same parts as in a job file, as objects or plain functions."""
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias

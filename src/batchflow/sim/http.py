@@ -92,6 +92,7 @@ class Api:
             Route("/_sim/reset", self._reset, methods=["POST"]),
             Route("/_sim/faults", self._faults, methods=["POST"]),
             Route("/_sim/advance", self._advance, methods=["POST"]),
+            Route("/_sim/finish", self._finish, methods=["POST"]),
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: self._no_route})
 
@@ -286,6 +287,9 @@ class Api:
     async def _faults(self, request: HttpRequest) -> Response:
         body = await request.body()
         return _control(lambda: self._world.replan(_plan(body)))
+
+    async def _finish(self, _request: HttpRequest) -> Response:
+        return _control(self._world.finish)
 
     async def _advance(self, request: HttpRequest) -> Response:
         body = await request.body()

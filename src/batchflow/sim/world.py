@@ -227,7 +227,7 @@ class World:
             "id": batch.id,
             "type": "message_batch",
             "processing_status": status.value,
-            "request_counts": msgspec.to_builtins(self._counts(batch, ended, now, hits)),
+            "request_counts": msgspec.to_builtins(self._counts(batch, now, hits)),
             "created_at": rfc3339(batch.created_at + offset),
             "expires_at": rfc3339(batch.expires_at + offset),
             "ended_at": rfc3339(batch.ends_at + offset) if ended else None,
@@ -242,8 +242,8 @@ class World:
         return shape
 
     @staticmethod
-    def _counts(batch: Batch, ended: bool, now: float, hits: Hits) -> Counts:  # noqa: FBT001
-        total = len(batch.requests)
+    def _counts(batch: Batch, now: float, hits: Hits) -> Counts:
+        total, ended = len(batch.requests), batch.status(now) is Status.ENDED
         if not ended and "lying_counts" in hits:
             return Counts(processing=0, succeeded=total // 2, errored=total, canceled=1)
         if not ended and "gradual_counts" in hits:

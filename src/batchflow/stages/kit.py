@@ -44,8 +44,8 @@ class Parts:
     builder: Builder
     outlets: Sequence[Outlet]
     retry: RetryPolicy
+    rules: Rules
     checks: Sequence[Check] = ()
-    rules: Rules = Rules()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -30,7 +30,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 class Provider(Protocol):
     """Runs batches of requests. Only `submit` costs money, and only `submit` must never be repeated by itself.
 
-    Errors are `Refused` (definite no), `Unreachable` (no byte left), `ReplyLost` (submit only: in doubt) and `BadReply`.
+    Errors are `Refused` (definite no), `Unreachable` (no byte left), `ReplyLost` (submit and send only: in doubt) and `BadReply`.
     """
 
     def limits(self) -> Limits:
@@ -70,7 +70,11 @@ class Provider(Protocol):
         ...
 
     async def send(self, params: bytes) -> Answer:
-        """Makes one request now, at full price (dry runs, warm-ups)."""
+        """Makes one request now, at full price (dry runs, warm-ups).
+
+        What is wrong with the params is the answer's word; what is wrong with account or service is raised. A lost reply
+        is `ReplyLost`: the request may have been billed.
+        """
         ...
 
     async def close(self) -> None:

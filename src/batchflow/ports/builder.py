@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from batchflow.model.record import Record, Skip
 
-Params: TypeAlias = "bytes | Mapping[str, Any]"
+Params: TypeAlias = bytes | Mapping[str, Any]
 """One request: encoded JSON (one object, no newline), or a mapping that batchflow encodes once."""
 
 

@@ -14,12 +14,13 @@ import msgspec
 from batchflow.sim.draw import Draw, digest, token
 from batchflow.sim.models import Model
 from batchflow.sim.schemas import conforming
-from batchflow.sim.shapes import Object, canonical, last_user_text, listing, mapping, objects, text_of
+from batchflow.sim.shapes import Object, canonical, last_user_text, listing, mapping, objects
 
 Answerer = Callable[[Object], str]
 """A function that writes the text of an answer itself, given the params."""
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_READ = 1000
 _OPENINGS = ("In short:", "The main points:", "Briefly:", "What stands out:", "To sum up:")
 _NOT_IN_THE_ANSWER = frozenset({"max_tokens", "metadata", "service_tier", "cache_control", "stop_sequences", "stream"})
 
@@ -135,7 +136,7 @@ def _text(params: Object, identity: int, write: Answerer | None) -> str:
     if write is not None:
         return write(params)
     draw = Draw(identity)
-    words = _WORD.findall(last_user_text(params)[:4000])
+    words = _WORD.findall(last_user_text(params)[:_READ])
     output = mapping((mapping(params.get("output_config")) or {}).get("format")) or {}
     if output.get("type") == "json_schema":
         return msgspec.json.encode(conforming(output.get("schema"), draw, words)).decode()
@@ -151,7 +152,7 @@ def _limited(text: str, params: Object, identity: int) -> Answer:
         text = text[: text.index(stop)]
     count, limit = tokens_in(len(text)), params.get("max_tokens")
     if isinstance(limit, int) and count > limit:
-        content = [_block(text[: limit * 4])]
+        content = [_block(text[: limit * 4])] if limit else []
         return Answer(identity=identity, content=content, output_tokens=limit, stop_reason="max_tokens")
     return Answer(
         identity=identity,
@@ -175,7 +176,7 @@ def _forced_tool(params: Object) -> Object | None:
 
 
 def _tool_call(tool: Object, params: Object, identity: int) -> Answer:
-    words = _WORD.findall(text_of(last_user_text(params))[:4000])
+    words = _WORD.findall(last_user_text(params)[:_READ])
     made = conforming(tool["input_schema"], Draw(identity), words)
     use = {"type": "tool_use", "id": f"toolu_01{token(identity)}", "name": tool.get("name"), "input": made}
     size = len(msgspec.json.encode(use))

@@ -7,13 +7,16 @@ it (rows.py decides). Nothing here knows HTTP.
 import math
 from collections.abc import Iterator
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from batchflow.sim.cache import Traffic
 from batchflow.sim.clock import DAY
 from batchflow.sim.draw import Draw, digest
 from batchflow.sim.validate import Context, Request
+
+if TYPE_CHECKING:
+    from batchflow.sim.cache import Traffic
 
 EXPIRY = DAY
 RETENTION = 29 * DAY

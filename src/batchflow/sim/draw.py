@@ -5,7 +5,8 @@
 
 from hashlib import blake2b
 
-ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_ALPHABET = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_LETTERS = bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in range(256))
 _MASK = (1 << 64) - 1
 
 
@@ -50,8 +51,7 @@ class Draw:
 
 def token(seed: int, length: int = 22) -> str:
     """The random-looking part of an id."""
-    draw = Draw(seed)
-    return "".join(ALPHABET[draw.below(len(ALPHABET))] for _ in range(length))
+    return blake2b(seed.to_bytes(8, "big"), digest_size=length).digest().translate(_LETTERS).decode()
 
 
 def shuffled(count: int, seed: int) -> list[int]:

@@ -1,53 +1,26 @@
 """The fault plan: which call of which endpoint goes wrong, how, and which rows fail.
 
 A plan is a plain immutable value; it comes from YAML, JSON, command-line flags or Python. `Faults` is the running
-side: it counts calls and says which rules hit the call at hand. What a fault *does* is written where it happens
-(http.py for replies, results.py for result files, batches.py for a batch's life, rows.py for rows).
+side: it counts calls and says which rules hit the call at hand. The words of a plan are in vocabulary.py.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import yaml
 
 from batchflow.sim.draw import digest
-
-Endpoint = Literal[
-    "create", "retrieve", "list", "cancel", "delete", "results", "messages", "count_tokens", "models", "all"
-]
-
-FaultName = Literal[
-    # the connection
-    "reset_before", "reset_after", "slow", "kill",
-    # the reply
-    "status", "status_after", "redirect", "credit", "spend_cap", "workspace_limit", "on_hold", "revoked",
-    # limits
-    "max_requests", "queue_limit",
-    # the batch created by this call
-    "duration", "never_ends", "unlisted", "hidden", "late", "lookalike",
-    # cancel
-    "spare",
-    # what a batch looks like
-    "fresh_404", "unknown_status", "gradual_counts", "lying_counts", "results_url", "omit", "omit_nulls",
-    "no_request_id",
-    # the results file
-    "truncate", "reset_body", "duplicate_rows", "missing_rows", "foreign_rows", "malformed_rows", "blank_lines",
-    "crlf", "u2028", "long_line", "gzip", "flat_errors", "unknown_result", "no_final_newline",
-]  # fmt: skip
-
-RowWord = Literal[
-    "overloaded", "server_error", "rate_limited", "timeout", "invalid", "too_large", "credit", "permission",
-    "expired", "canceled", "missing",
-    "refusal", "max_tokens", "pause_turn", "context_exceeded", "bad_json", "empty",
-]  # fmt: skip
+from batchflow.sim.vocabulary import CHOOSING, FAULTS, Endpoint, FaultName, RowWord
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One thing that goes wrong at some calls of an endpoint; without nth, every or since it is each call.
 
     `nth`: these calls (1 is the first since the plan was set); `every`: each k-th; `since`: from this call on;
-    `count`: at most so many times. The other fields belong to single faults; the table in FAULTS says which.
+    `count`: at most so many times. The other fields belong to single faults; vocabulary.FAULTS says which.
     """
 
     on: Endpoint | list[Endpoint]
@@ -74,10 +47,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     megabytes: float = 50.0
     pid: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses a fault that would do nothing at these endpoints, and fields that it does not take."""
+        fault = FAULTS[self.fault]
+        for endpoint in self.endpoints:
+            if not fault.fits(endpoint):
+                raise ValueError(f"{self.fault} does nothing at {endpoint}; it belongs to: {fault.on}")
+        takes = CHOOSING.union(fault.takes.split())
+        for field in msgspec.structs.fields(self):
+            if field.name not in takes and getattr(self, field.name) != field.default:
+                raise ValueError(f"{self.fault} takes no {field.name}; it takes: {fault.takes or 'nothing'}")
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints the rule speaks of."""
+        return self.on if isinstance(self.on, list) else [self.on]
+
     def covers(self, endpoint: str) -> bool:
         """Whether the rule speaks of this endpoint."""
-        names = self.on if isinstance(self.on, list) else [self.on]
-        return endpoint in names or "all" in names
+        return endpoint in self.endpoints or "all" in self.endpoints
 
     def hits(self, call: int, done: int) -> bool:
         """Whether the rule applies to the n-th call, having applied `done` times before."""
@@ -112,8 +100,12 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @classmethod
     def load(cls, path: str | Path) -> "FaultPlan":
-        """Reads a YAML or JSON file; a msgspec.ValidationError names the place of a mistake."""
-        return msgspec.yaml.decode(Path(path).read_bytes(), type=cls)
+        """Reads a YAML or JSON file; a ValueError says what is wrong with it, and where."""
+        try:
+            plan = yaml.load(Path(path).read_text(encoding="utf-8"), _Yaml)  # noqa: S506 - _Yaml is a safe loader
+            return cls.of(plan or {})
+        except (yaml.YAMLError, ValueError) as problem:  # msgspec.ValidationError is a ValueError
+            raise ValueError(f"{path}: {problem}") from None
 
     @classmethod
     def of(cls, value: Any) -> "FaultPlan":
@@ -140,6 +132,17 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             rows=[*self.rows, *other.rows],
             clock_offset=self.clock_offset + other.clock_offset,
         )
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML with 1.2's booleans: in 1.1 the key `on` would mean true."""
+
+
+_BOOLEAN = ("tag:yaml.org,2002:bool", re.compile(r"true|false"))
+_Yaml.yaml_implicit_resolvers = {
+    first: [pair for pair in resolvers if pair[0] != _BOOLEAN[0]] + ([_BOOLEAN] if first in {"t", "f"} else [])
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _with_flag(plan: FaultPlan, flag: str) -> FaultPlan:

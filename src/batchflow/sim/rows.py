@@ -17,7 +17,7 @@ from batchflow.sim.draw import Draw, digest, shuffled, token
 from batchflow.sim.faults import Faults
 from batchflow.sim.models import Model, find
 from batchflow.sim.shapes import Object, first_user_text, last_user_text, mapping
-from batchflow.sim.validate import Context, problem_of
+from batchflow.sim.validate import NOT_AN_OBJECT, Context, problem_of
 from batchflow.sim.wire import CREDIT, ApiError
 
 _ERROR_WORDS: Final = {
@@ -77,9 +77,9 @@ class Judge:
         batch.outcomes = outcomes
 
     def _fate(self, batch: Batch, index: int, done_at: float) -> str:
-        if batch.cancel_at is not None and batch.ends_at == batch.cancel_ends_at and not batch.spared:
+        if batch.cancel_at is not None and batch.ends_at == batch.cancel_ends_at:
             in_flight = Draw(digest("in flight", batch.id, index)).share() < _IN_FLIGHT
-            if done_at > batch.cancel_at and not in_flight:
+            if done_at > batch.cancel_at and not in_flight and not batch.spared:
                 return "canceled"
         elif done_at > batch.ends_at:
             return "expired"
@@ -138,9 +138,9 @@ class Judge:
 
     def reply(self, params: Object | None, context: Context, workspace: str, now: float) -> Object:
         """The Messages API's answer to one synchronous request."""
-        if params is None or (problem := problem_of(params, context)):
-            problem = problem_of(params, context)
-            assert problem is not None
+        problem = problem_of(params, context)
+        if params is None or problem is not None:
+            problem = problem or NOT_AN_OBJECT
             raise ApiError(404 if problem.kind == "not_found_error" else 400, problem.message, kind=problem.kind)
         word = self._row_word(params)
         if word in _ERROR_WORDS:

@@ -60,6 +60,8 @@ class ThreadServer:
         self._config.load()
         self._thread.start()
         self._ready.wait()
+        if self._loop is None:
+            raise RuntimeError("the simulator's server did not start")
 
     def stop(self) -> None:
         """Hangs up on everybody and returns once the thread is gone."""
@@ -85,7 +87,10 @@ class ThreadServer:
         return len(self._state.connections)
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ready.set()
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()

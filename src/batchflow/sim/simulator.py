@@ -18,7 +18,7 @@ from batchflow.sim.clock import SimClock
 from batchflow.sim.faults import FaultPlan
 from batchflow.sim.http import Api
 from batchflow.sim.server import ThreadServer
-from batchflow.sim.world import Settings, World
+from batchflow.sim.world import Heard, Listener, Settings, World
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,8 @@ class Simulator:
     `speed` is virtual seconds per real second (0: time stands still until `clock.advance`); `duration` is how many
     virtual seconds a batch takes, give or take `jitter`; `start` sets the virtual clock (seconds since the epoch).
     `keys` maps API keys to "workspace" or "organisation/workspace" and makes all others invalid; without it every key
-    is good and alone in its own workspace. `answer` writes the text of answers in place of the made-up ones.
+    is good and alone in its own workspace. `answer` writes the text of answers in place of the made-up ones; `on_call`
+    is told of every call, on the server's thread.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Simulator:
         html_413: bool = False,
         faults: FaultPlan | None = None,
         answer: Answerer | None = None,
+        on_call: Listener | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -63,7 +65,7 @@ class Simulator:
             max_bytes=max_bytes,
             html_413=html_413,
         )
-        self._world = World(settings, self.clock, faults or FaultPlan(), answer)
+        self._world = World(settings, self.clock, faults or FaultPlan(), write=answer, listener=on_call)
         self._where = (host, port)
         self._server: ThreadServer | None = None
 
@@ -79,9 +81,18 @@ class Simulator:
         """The batches on the server, oldest first."""
         return self._call(lambda: list(self._world.shelf))
 
+    @property
+    def calls(self) -> list[Heard]:
+        """The last thousand calls, oldest first."""
+        return self._call(lambda: list(self._world.heard))
+
     def stats(self) -> dict[str, Any]:
         """What GET /_sim/stats answers."""
         return self._call(self._world.stats)
+
+    def finish(self) -> None:
+        """Turns the clock to where every batch that can end has ended."""
+        self._call(self._world.finish)
 
     def set_faults(self, plan: FaultPlan) -> None:
         """Replaces the fault plan; calls are counted from here on."""
@@ -95,6 +106,7 @@ class Simulator:
         """Starts serving; the context manager does it for you."""
         host, port = self._where
         self._server = ThreadServer(Api(self._world).app(), host=host, port=port)
+        self._world.watch(self._server.connections)
         self._server.start()
         return self
 

@@ -53,7 +53,7 @@ class _LooseBody(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Body)
 
 
-def batch_requests(body: bytes, *, limit: int = MAX_REQUESTS) -> list[Request]:
+def batch_requests(body: bytearray, *, limit: int = MAX_REQUESTS) -> list[Request]:
     """The requests of a create call, or the ApiError the API would answer."""
     try:
         requests = _decoder.decode(body).requests
@@ -92,7 +92,7 @@ def _bad_id(index: int, custom_id: str) -> ApiError:
     return ApiError(400, f"{where}: String should match pattern '^[a-zA-Z0-9_-]{{1,64}}$'")
 
 
-def _explained(body: bytes) -> ApiError:
+def _explained(body: bytearray) -> ApiError:
     """The API's words for a body that is JSON but not a list of requests."""
     try:
         requests = msgspec.json.decode(body, type=_LooseBody).requests
@@ -126,10 +126,13 @@ class Problem(msgspec.Struct, frozen=True):
     message: str
 
 
+NOT_AN_OBJECT = Problem("invalid_request_error", "params: Input should be a valid dictionary")
+
+
 def problem_of(params: Object | None, context: Context) -> Problem | None:
     """The first thing wrong with one request's params, or None."""
     if params is None:
-        return Problem("invalid_request_error", "params: Input should be a valid dictionary")
+        return NOT_AN_OBJECT
     for field in ("model", "max_tokens", "messages"):
         if field not in params:
             return _invalid(f"{field}: Field required")

@@ -4,8 +4,8 @@ HTTP-free, so that tests and the Python face can look in. It lives on the server
 """
 
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,6 +20,7 @@ from batchflow.sim.faults import FaultPlan, Faults, Hits
 from batchflow.sim.rows import Counts, Judge, counts
 from batchflow.sim.validate import Context, Request
 
+_REMEMBERED = 1000
 _ORGANIZATION = "org_simulated"
 
 
@@ -37,13 +38,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     html_413: bool = False
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """One call as the access log has it; `status` is None where the caller got no reply. No credentials are kept."""
+
+    at: float
+    endpoint: str
+    method: str
+    path: str
+    status: int | None
+    faults: list[str]
+    headers: dict[str, str]
+
+
+Listener = Callable[[Heard], object]
+
+
 class World:
     """Everything the service knows."""
 
-    def __init__(self, settings: Settings, clock: SimClock, plan: FaultPlan, write: Answerer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: SimClock,
+        plan: FaultPlan,
+        *,
+        write: Answerer | None = None,
+        listener: Listener | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
+        self._listener = listener
         self._write = write
+        self._connections: Callable[[], int] = int
         self._serial = 0
         self._requests = 0
         self.reset(plan)
@@ -54,6 +80,7 @@ class World:
         cache = PromptCache(self.settings.seed, self.settings.cache_misses)
         self.judge = Judge(self.settings.seed, self.faults, cache, self._write)
         self.shelf = Shelf()
+        self.heard: deque[Heard] = deque(maxlen=_REMEMBERED)
         self.calls: Counter[str] = Counter()
         self.injected: Counter[str] = Counter()
         self.tally: Counter[str] = Counter()
@@ -62,6 +89,10 @@ class World:
         """Replaces the fault plan; calls and attempts are counted anew."""
         self.faults = Faults(plan, self.settings.seed)
         self.judge.faults = self.faults
+
+    def watch(self, connections: Callable[[], int]) -> None:
+        """Tells the statistics how to count open connections."""
+        self._connections = connections
 
     def now(self) -> float:
         """The server's time, having settled every batch that has ended by then."""
@@ -72,12 +103,24 @@ class World:
                 self.tally["billed_rows"] += counts(batch).succeeded
         return now
 
+    def finish(self) -> None:
+        """Turns the clock to where every batch that can end has ended."""
+        now = self.now()
+        last = max((batch.ends_at for batch in self.shelf if math.isfinite(batch.ends_at)), default=now)
+        self.clock.advance(max(0.0, last - now))
+
     def begin(self, endpoint: str) -> Hits:
         """Counts a call and says what goes wrong with it."""
         self.calls[endpoint] += 1
         hits = self.faults.begin(endpoint)
         self.injected.update(hits.names())
         return hits
+
+    def remember(self, heard: Heard) -> None:
+        """Keeps a finished call in the log and tells the listener."""
+        self.heard.append(heard)
+        if self._listener is not None:
+            self._listener(heard)
 
     def next_request_id(self) -> str:
         """The id of the HTTP request at hand."""
@@ -103,7 +146,7 @@ class World:
             for _ in range(rule.rows or 1):
                 self.plant(account, context, len(requests))
         late = hits.get("late")
-        batch = self._batch(account, context, requests, now + _seconds(late.seconds) if late else now)
+        batch = self._batch(account, context, requests, now + (late.seconds or 0.0) if late else now)
         self._doom(batch, hits)
         self.shelf.put(batch)
         self.tally["batches"] += 1
@@ -184,7 +227,7 @@ class World:
             "id": batch.id,
             "type": "message_batch",
             "processing_status": status.value,
-            "request_counts": msgspec.to_builtins(self._counts(batch, ended, now, hits)),
+            "request_counts": msgspec.to_builtins(self._counts(batch, now, hits)),
             "created_at": rfc3339(batch.created_at + offset),
             "expires_at": rfc3339(batch.expires_at + offset),
             "ended_at": rfc3339(batch.ends_at + offset) if ended else None,
@@ -199,8 +242,8 @@ class World:
         return shape
 
     @staticmethod
-    def _counts(batch: Batch, ended: bool, now: float, hits: Hits) -> Counts:  # noqa: FBT001
-        total = len(batch.requests)
+    def _counts(batch: Batch, now: float, hits: Hits) -> Counts:
+        total, ended = len(batch.requests), batch.status(now) is Status.ENDED
         if not ended and "lying_counts" in hits:
             return Counts(processing=0, succeeded=total // 2, errored=total, canceled=1)
         if not ended and "gradual_counts" in hits:
@@ -224,6 +267,7 @@ class World:
             "cancels": self.calls["cancel"],
             "deletes": self.calls["delete"],
             "messages": self.calls["messages"],
+            "connections": self._connections(),
             "calls": dict(self.calls),
             "faults": dict(self.injected),
             "batches": [_summary(batch, now) for batch in mine],
@@ -251,7 +295,7 @@ def _results_url(batch: Batch, base: str, hits: Hits) -> str | None:
             return base + path
         case "relative":
             return path
-        case "null":
+        case "absent":
             return None
         case elsewhere:
             return elsewhere.rstrip("/") + path

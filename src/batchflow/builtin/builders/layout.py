@@ -1,0 +1,79 @@
+"""A request's JSON with holes: encoded once when the job starts, filled once per record.
+
+A layout is made from a tree of plain values in which some leaves are slots. Everything between two slots becomes one
+constant run of bytes, so that a record costs its own texts and one join. Keys keep the order of the tree: the same
+record gives the same bytes, which prompt caching and every checksum downstream rely on.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import msgspec
+
+from batchflow.builtin.builders.shapes import is_list, is_map
+
+Data: TypeAlias = Mapping[str, Any]
+_encode = msgspec.json.Encoder().encode
+
+
+@runtime_checkable
+class Slot(Protocol):
+    """A leaf that differs from record to record."""
+
+    def fill(self, data: Data) -> bytes:
+        """Makes the JSON value that stands here."""
+        ...
+
+
+class Layout:
+    """JSON text with slots in it; itself a slot, so that layouts nest."""
+
+    def __init__(self, tree: Any) -> None:
+        pieces = list(_merged(_walk(tree)))
+        self._pieces = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
+        self._slots = [(place, piece.fill) for place, piece in enumerate(pieces) if not isinstance(piece, bytes)]
+
+    def fill(self, data: Data) -> bytes:
+        """Fills every slot from one record."""
+        pieces = self._pieces.copy()
+        for place, fill in self._slots:
+            pieces[place] = fill(data)
+        return b"".join(pieces)
+
+
+def _walk(tree: Any) -> Iterator[bytes | Slot]:
+    if isinstance(tree, Slot):
+        yield tree
+    elif is_map(tree):
+        yield from _between(b"{", (_member(key, value) for key, value in tree.items()), b"}")
+    elif is_list(tree):
+        yield from _between(b"[", (_walk(item) for item in tree), b"]")
+    else:
+        yield _encode(tree)
+
+
+def _member(key: str, value: Any) -> Iterator[bytes | Slot]:
+    yield _encode(key) + b":"
+    yield from _walk(value)
+
+
+def _between(opening: bytes, members: Iterable[Iterator[bytes | Slot]], closing: bytes) -> Iterator[bytes | Slot]:
+    yield opening
+    for place, member in enumerate(members):
+        if place:
+            yield b","
+        yield from member
+    yield closing
+
+
+def _merged(pieces: Iterable[bytes | Slot]) -> Iterator[bytes | Slot]:
+    """Joins neighbouring constants."""
+    constant = b""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            constant += piece
+            continue
+        yield constant
+        yield piece
+        constant = b""
+    yield constant

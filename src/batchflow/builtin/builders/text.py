@@ -1,0 +1,146 @@
+"""One text of a request: rendered from a record, and encoded as the JSON it becomes."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import msgspec
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.environment import Template
+from jinja2.meta import find_undeclared_variables
+
+from batchflow.builtin.builders.concatenation import WHOLE, concatenation, path_of
+from batchflow.builtin.builders.environment import Environment
+from batchflow.ports.builder import BuildError
+
+Data: TypeAlias = Mapping[str, Any]
+
+ELSEWHERE = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+_encode = msgspec.json.Encoder().encode
+
+
+class Text:
+    """A template whose rendering is a JSON string. `where` is what messages call it: "prompt", "messages[0].content".
+
+    A template that cannot be compiled has a `fault` and refuses to render; `problems` tells it before anything runs.
+    """
+
+    def __init__(self, source: str, *, where: str, environment: Environment, blank: bool = False) -> None:
+        self.where = where
+        self.fault = ""
+        self._source = source
+        self._environment = environment
+        self._blank = blank
+        try:
+            self._tree = environment.parse(source)
+            self._quick = concatenation(self._tree, globals_=environment.globals)
+            self._stand_alone()
+        except TemplateSyntaxError as error:
+            self._tree, self._quick = environment.parse(""), None
+            self.fault = f"{where}: line {error.lineno}: {self._in_words(error)}"
+
+    def _stand_alone(self) -> None:
+        """Compiles now whatever Jinja2 will have to run, since unknown filters show only then."""
+        for node in self._tree.find_all(ELSEWHERE):
+            raise TemplateSyntaxError("a template stands alone here: it cannot include or import another", node.lineno)
+        if self._quick is None:
+            _ = self._jinja
+
+    def _in_words(self, error: TemplateSyntaxError) -> str:
+        message = str(error.message).rstrip(".")
+        wanted = message.removeprefix("No filter named ").strip("'")
+        near = get_close_matches(wanted, self._environment.filters, 1) if wanted != message else []
+        return f"{message}; did you mean {near[0]!r}?" if near else message
+
+    @cached_property
+    def _jinja(self) -> Template:
+        return self._environment.from_string(self._source)
+
+    @cached_property
+    def constant(self) -> str | None:
+        """The text itself where no record can change it."""
+        only_text = all(isinstance(node, nodes.Output) for node in self._tree.body)
+        plain = only_text and not [
+            node for node in self._tree.find_all(nodes.Expr) if type(node) is not nodes.TemplateData
+        ]
+        return self._quick({}) if plain and self._quick else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it renders to nothing that the API takes, whatever the record."""
+        return not self._blank and self.constant is not None and not self.constant.strip()
+
+    @cached_property
+    def variables(self) -> dict[str, int]:
+        """The columns it reads, each with the line where it first does."""
+        named = {name: self._line(name) for name in sorted(find_undeclared_variables(self._tree) - {WHOLE})}
+        return named | {name: line for name, line in self._spelt_out() if name not in named}
+
+    def _line(self, name: str) -> int:
+        return min((node.lineno for node in self._tree.find_all(nodes.Name) if node.name == name), default=1)
+
+    def _spelt_out(self) -> Iterator[tuple[str, int]]:
+        """Yields the columns read as `record["..."]`."""
+        for node in self._tree.find_all((nodes.Getattr, nodes.Getitem)):
+            path = path_of(node)
+            if path and path.root == WHOLE:
+                yield str(path.steps[0]), node.lineno
+
+    @cached_property
+    def optional(self) -> frozenset[str]:
+        """The columns it can do without: asked about with `is defined`, or given a `default`."""
+        asked = [node.node for node in self._tree.find_all(nodes.Test) if node.name in {"defined", "undefined"}]
+        given = [node.node for node in self._tree.find_all(nodes.Filter) if node.name in {"default", "d"}]
+        paths = [path_of(node) for node in (*asked, *given) if node is not None]
+        return frozenset(
+            str(path.steps[0]) if path.root == WHOLE and path.steps else path.root for path in paths if path
+        )
+
+    def render(self, data: Data) -> str:
+        """Makes the text of one record, or raises `BuildError` saying what is missing."""
+        text = self._fill(data)
+        if not self._blank and (not text or text.isspace()):
+            raise BuildError(f"{self.where}: it renders to nothing, and an empty text is refused by the API")
+        return text
+
+    def fill(self, data: Data) -> bytes:
+        """Makes the JSON string of one record."""
+        try:
+            return _encode(self.render(data))
+        except UnicodeEncodeError as error:
+            raise BuildError(
+                f"{self.where}: it holds half a character (a lone surrogate, {error.object[error.start]!a}), which no JSON text can carry"
+            ) from error
+
+    def _fill(self, data: Data) -> str:
+        if self._quick is not None:
+            try:
+                return self._quick(data)
+            except (LookupError, TypeError, ValueError):
+                pass  # Jinja2 knows what to find there, or what to call the error
+        return self._run(data)
+
+    def _run(self, data: Data) -> str:
+        if self.fault:
+            raise ValueError(self.fault)
+        try:
+            return self._jinja.render({WHOLE: data, **data})
+        except Exception as error:  # a template can fail in any way on one record; it must not stop the others
+            raise BuildError(f"{self.where}: {error or type(error).__name__}") from error
+
+
+class Number:
+    """A template whose rendering is a whole number of at least 1."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+
+    def fill(self, data: Data) -> bytes:
+        """Makes the JSON number of one record."""
+        written = self.text.render(data).strip()
+        if not (written.isascii() and written.isdigit()) or int(written) < 1:
+            raise BuildError(
+                f"{self.text.where}: it renders to {written[:40]!r}, which is no whole number of at least 1"
+            )
+        return str(int(written)).encode()

@@ -95,6 +95,12 @@ class ProviderContract:
         assert length(11, 5000, 8) > length(10, 5000, 8)
         assert length(10, 5000, 9) >= length(10, 5000, 8)
 
+    async def test_the_weights_of_requests_add_up(self, provider: Provider) -> None:
+        few, many = [provider.weigh([self.request(number) for number in range(count)]) for count in (2, 20)]
+        assert [sum(weight.requests for weight in weights) for weights in (few, many)] == [2, 20]
+        assert 0 < sum(weight.input_tokens for weight in few) < sum(weight.input_tokens for weight in many)
+        assert list(provider.weigh([])) == []
+
     async def test_the_binding_is_known_before_the_first_call_and_stays(self, provider: Provider) -> None:
         before = provider.binding()
         await self.listed(provider)

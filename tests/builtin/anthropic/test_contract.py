@@ -25,3 +25,7 @@ class TestAnthropic(ProviderContract):
     async def finish(self, provider, remote):
         self.clock.advance(7200)
         return await super().finish(provider, remote)
+
+    async def test_it_knows_how_its_requests_are_changed(self, provider):
+        larger = provider.amend(self.request(1), {"max_tokens": {"factor": 2.0, "ceiling": 80}}, b"")
+        assert msgspec.json.decode(larger) == msgspec.json.decode(self.request(1)) | {"max_tokens": 80}

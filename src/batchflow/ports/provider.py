@@ -82,5 +82,9 @@ class Amending(Protocol):
     """A provider that knows how its own parameters are changed for another try."""
 
     def amend(self, params: bytes, change: dict[str, Any], answer: bytes) -> bytes:
-        """Makes the parameters of the next attempt from the last ones, a change, and the last result line."""
+        """Makes the parameters of the next attempt from the last ones, a change, and the last result line.
+
+        It raises `BuildError` for a row that cannot be changed so (a cap at its ceiling, no answer to go on from): a
+        dead letter with that reason, while its neighbours go on.
+        """
         ...

@@ -150,9 +150,13 @@ class StoreError(BatchflowError):
 
 
 class Stale(StoreError):
-    """Somebody else changed it first: nothing of this change was written."""
+    """Somebody else changed it first: nothing of this change was written. `subject` is the id of what was changed."""
 
     again = Again.NOW
+
+    def __init__(self, message: str, *, subject: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.subject = subject
 
 
 class OverCap(StoreError):

@@ -34,3 +34,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     bytes: int
     record_bytes: int
+
+
+class Weight(msgspec.Struct, frozen=True, kw_only=True):
+    """An estimate for some requests to one model: tokens in, and the most that may come out."""
+
+    model: str
+    requests: int
+    input_tokens: int
+    max_output_tokens: int

@@ -25,6 +25,8 @@ class SubmitRules(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 10 * MINUTE
     in_flight: int = 8
     """Batches at the provider at once."""
+    patience: float = 5 * MINUTE
+    """How long the API may stay out of reach before the run is paused; half a minute where nothing is in flight yet."""
 
 
 class RetryRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -131,6 +131,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     blanket: Word | None = None
     """The word of every row that has no result line: for batches that never ran."""
     why: str = ""
+    good: int = 0
+    """Rows collected for delivery: those that succeeded, and those accepted as they are."""
     sequence: int | None = None
     """The order in which batches of a run were collected."""
 
@@ -262,6 +264,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     pid: int
     until: float
+    since: float = 0.0
+    """When this owner took it; renewals leave it as it was."""
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -275,6 +279,6 @@ class Due(msgspec.Struct, frozen=True):
 COUNTERS = (
     "read", "skipped", "duplicate", "unbuildable", "built",
     "rows", "waiting", "in_flight", "collected", "delivered", "dead", "canceled",
-    "reserved", "paid", "listed", "waste", "input_tokens", "output_tokens", "retried", "intents",
+    "reserved", "paid", "listed", "waste", "input_tokens", "output_tokens", "retried", "intents", "batches",
 )  # fmt: skip
 """The books of a run. Each changes in the very commit that changes the state it counts."""

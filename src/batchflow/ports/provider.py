@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from batchflow.model.remote import Limits, ListPage, RemoteBatch
+from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer
 from batchflow.model.state import Binding
 
@@ -35,6 +35,10 @@ class Provider(Protocol):
 
     def limits(self) -> Limits:
         """Says what one batch may hold."""
+        ...
+
+    def weigh(self, params: Sequence[bytes]) -> Sequence[Weight]:
+        """Estimate the tokens of some requests, summed up by model: for reservations and plans, quick, never too low by much."""
         ...
 
     def body_bytes(self, *, count: int, params_bytes: int, token_length: int) -> int:
@@ -73,18 +77,14 @@ class Provider(Protocol):
         """Makes one request now, at full price (dry runs, warm-ups)."""
         ...
 
-    async def close(self) -> None:
-        """Gives connections back."""
-        ...
-
-
-class Amending(Protocol):
-    """A provider that knows how its own parameters are changed for another try."""
-
     def amend(self, params: bytes, change: dict[str, Any], answer: bytes) -> bytes:
         """Makes the parameters of the next attempt from the last ones, a change, and the last result line.
 
         It raises `BuildError` for a row that cannot be changed so (a cap at its ceiling, no answer to go on from): a
         dead letter with that reason, while its neighbours go on.
         """
+        ...
+
+    async def close(self) -> None:
+        """Gives connections back."""
         ...

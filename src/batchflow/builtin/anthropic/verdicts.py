@@ -1,0 +1,119 @@
+"""What a reply means, in batchflow's errors: a definite no, or doubt.
+
+Only a create call can be in doubt. A 4xx to it is definite, except the three that say nothing about what was done: 408
+and 499 come from machines that lost patience, 409 from a race. Every 5xx may follow a batch that was created.
+"""
+
+import re
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from batchflow.builtin.anthropic.problems import Problem, read_problem
+from batchflow.builtin.anthropic.replies import server_now
+from batchflow.model.errors import BadReply, Refused, ReplyLost
+from batchflow.model.words import Word
+
+TELLS_NOTHING = frozenset({408, 409, 499})
+LONGEST_WAIT = 3600.0
+_AT_MOST = re.compile(r"at most ([\d,_]+) items?")
+
+_HINTS: Mapping[Word, str] = {
+    Word.UNAUTHORIZED: "Check the provider's api_key (and workspace_id), then `batchflow resume`.",
+    Word.NO_CREDIT: "Add credit or raise the spend limit in the Anthropic console, then `batchflow resume`.",
+    Word.TOO_LARGE: "Lower `batch: max_bytes` in the job file.",
+    Word.MISSING: "If every call says so, check the provider's base_url.",
+}
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What came back over HTTP, whatever the status."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def definite_no(self) -> bool:
+        """Whether it says for certain that a create call created nothing."""
+        return 400 <= self.status < 500 and self.status not in TELLS_NOTHING
+
+
+def refused(what: str, reply: Reply) -> Refused | BadReply:
+    """The error for a call that was answered with anything but a 2xx; `what` names the call."""
+    if reply.status < 400:
+        where = reply.headers.get("location", "nowhere")
+        return BadReply(
+            f"{what} was redirected to {where}, and not followed: the key must not go to another address.",
+            status=reply.status,
+            hint="Set the provider's base_url to the address that answers itself.",
+        )
+    problem = read_problem(reply.body)
+    word = problem.word(reply.status)
+    return Refused(
+        f"{what} was refused: {_said(reply, problem)}.",
+        word=word,
+        status=reply.status,
+        retry_after=retry_after(reply.headers),
+        max_requests=_max_requests(problem),
+        hint=_HINTS.get(word, ""),
+    )
+
+
+def lost(what: str, why: str, reply: Reply | None = None) -> ReplyLost:
+    """The error for a create call after which a batch may or may not exist."""
+    problem = read_problem(reply.body) if reply and not reply.good else Problem()
+    why = f"{why}: {_said(reply, problem)}" if reply and not reply.good else why
+    return ReplyLost(
+        f"{what} is in doubt: {why}. It may or may not have created something that is billed, so it is not sent again "
+        "until that is known.",
+        word=problem.word(reply.status) if reply and not reply.good else Word.SERVER_ERROR,
+        status=reply.status if reply else None,
+        retry_after=retry_after(reply.headers) if reply else None,
+        hint="`batchflow reconcile` looks for it and says what it found.",
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How long the server asks us to stay away, as far as an hour; in seconds, a Date, or milliseconds."""
+    told = _number(headers.get("retry-after-ms"), 0.001)
+    if told is None:
+        text = headers.get("retry-after")
+        told = _number(text, 1.0)
+        told = _until(text, headers) if told is None and text else told
+    return None if told is None else min(max(told, 0.0), LONGEST_WAIT)
+
+
+def _number(text: str | None, unit: float) -> float | None:
+    try:
+        seconds = float(text) * unit if text else None
+    except ValueError:
+        return None
+    return seconds if seconds is None or seconds < float("inf") else LONGEST_WAIT
+
+
+def _until(text: str, headers: Mapping[str, str]) -> float | None:
+    try:
+        moment = parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
+    now = server_now(headers)
+    return moment - now if now else None
+
+
+def _said(reply: Reply, problem: Problem) -> str:
+    request = reply.headers.get("request-id")
+    return f"HTTP {reply.status} {problem}".strip().rstrip(".") + (f" ({request})" if request else "")
+
+
+def _max_requests(problem: Problem) -> int | None:
+    found = _AT_MOST.search(problem.message)
+    return (
+        int(found[1].replace(",", "").replace("_", "")) if found and problem.message.startswith("requests:") else None
+    )

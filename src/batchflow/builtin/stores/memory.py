@@ -1,0 +1,219 @@
+"""The stores in memory: the same promises for tests and throw-away runs, as long as the process lives.
+
+The state store is also the plain model that every other one is compared with, so it must be obvious, not quick.
+"""
+
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar, assert_never, cast
+
+import xxhash
+
+from batchflow.builtin.stores.objects import PIECE, checked_name, missing, wrong_bytes, wrong_size
+from batchflow.builtin.stores.words import lease_not_held, locked, over_cap, stale
+from batchflow.model.blob import Blob
+from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put
+from batchflow.model.state import COUNTERS, Batch, Decision, Delivery, DeliveryState, Due, Intent, Lease, Setback
+from batchflow.model.units import Doc
+from batchflow.ports.clock import Clock
+
+T = TypeVar("T", bound=Entity | Fact)
+
+_Address = tuple[type[Entity | Fact], str]
+_Counter = tuple[str, str]
+
+
+def memory_state(
+    *,
+    clock: Annotated[
+        Clock | None, Doc("Whose time leases are judged by: the machine's, unless a test says so.")
+    ] = None,
+) -> "MemoryState":
+    """Keeps the state of runs in memory: it is gone when the process ends."""
+    return MemoryState(now=clock.now if clock else time.time)
+
+
+def memory_blobs() -> "MemoryBlobs":
+    """Keeps objects in memory: they are gone when the process ends."""
+    return MemoryBlobs()
+
+
+class MemoryState:
+    """Keeps `ports.state.StateStore` in dictionaries. Closing it forgets nothing: opened again, it is as it was."""
+
+    def __init__(self, *, now: Callable[[], float]) -> None:
+        self._now = now
+        self._rows: dict[_Address, Entity | Fact] = {}
+        self._counters: dict[_Counter, int] = {}
+        self._leases: dict[str, Lease] = {}
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def commit(self, change: Change) -> None:
+        # Copies are what makes this all or nothing: they replace the originals when every guard has passed.
+        rows, counters = dict(self._rows), dict(self._counters)
+        for step in change:
+            match step:
+                case Put():
+                    _put(rows, step.entity)
+                case Note():
+                    rows.setdefault(_address(step.fact), step.fact)
+                case Count():
+                    _add(counters, step)
+                case Holding():
+                    await self._check_lease(step)
+                case Cap():
+                    pass
+                case _:
+                    assert_never(step)
+        for cap in (step for step in change if isinstance(step, Cap)):
+            _check_cap(counters, cap)
+        self._rows, self._counters = rows, counters
+
+    async def get(self, kind: type[T], id: str) -> T | None:
+        return cast("T | None", self._rows.get((kind, id)))
+
+    async def find(
+        self, kind: type[T], where: Mapping[str, Any], *, after: str = "", limit: int = 1000, newest: bool = False
+    ) -> Sequence[T]:
+        _check_fields(kind, where)
+        found = sorted(
+            (key, row) for (its_kind, key), row in self._rows.items() if its_kind is kind and _matches(row, where)
+        )
+        if newest:
+            found.reverse()
+        return [cast("T", row) for key, row in found if not after or (key < after if newest else key > after)][:limit]
+
+    async def due(self, run: str, now: float, limit: int) -> Sequence[Due]:
+        come = [due for due in self._scheduled(run) if due.wake_at <= now]
+        return sorted(come, key=lambda due: (due.wake_at, due.kind, due.id))[:limit]
+
+    async def next_wake(self, run: str) -> float | None:
+        return min((due.wake_at for due in self._scheduled(run)), default=None)
+
+    async def books(self, run: str) -> Mapping[str, int]:
+        return dict.fromkeys(COUNTERS, 0) | {name: n for (its_run, name), n in self._counters.items() if its_run == run}
+
+    async def lease(self, name: str, *, owner: str, host: str, pid: int, ttl: float) -> Lease:
+        now = self._now()
+        held = self._leases.get(name)
+        if held and held.owner != owner and held.until > now:
+            raise locked(held, now)
+        since = held.since if held and held.owner == owner else now
+        lease = Lease(name=name, owner=owner, host=host, pid=pid, until=now + ttl, since=since)
+        self._leases[name] = lease
+        return lease
+
+    async def release(self, name: str, *, owner: str) -> None:
+        held = self._leases.get(name)
+        if held and held.owner == owner:
+            del self._leases[name]
+
+    async def holder(self, name: str) -> Lease | None:
+        held = self._leases.get(name)
+        return held if held and held.until > self._now() else None
+
+    async def _check_lease(self, holding: Holding) -> None:
+        held = await self.holder(holding.lease)
+        if not held or held.owner != holding.owner:
+            raise lease_not_held(holding)
+
+    def _scheduled(self, run: str) -> Iterator[Due]:
+        for row in self._rows.values():
+            match row:
+                case Batch(run=its_run, wake_at=float(at)) if its_run == run:
+                    yield Due("batch", row.id, at)
+                case Delivery(run=its_run, wake_at=float(at), state=DeliveryState.DUE) if its_run == run:
+                    yield Due("delivery", row.id, at)
+                case Setback(run=its_run, wake_at=float(at), decision=Decision.AGAIN, packed_in="") if its_run == run:
+                    yield Due("setback", row.id, at)
+                case _:
+                    pass
+
+
+def _address(row: Entity | Fact) -> _Address:
+    return type(row), row.token if isinstance(row, Intent) else row.id
+
+
+def _put(rows: dict[_Address, Entity | Fact], entity: Entity) -> None:
+    stored = cast("Entity | None", rows.get(_address(entity)))
+    if (stored.version if stored else 0) != entity.version - 1:
+        raise stale(entity)
+    rows[_address(entity)] = entity
+
+
+def _add(counters: dict[_Counter, int], count: Count) -> None:
+    for name, n in count.add.items():
+        counters[count.run, name] = counters.get((count.run, name), 0) + n
+
+
+def _check_cap(counters: Mapping[_Counter, int], cap: Cap) -> None:
+    total = sum(counters.get((cap.run, name), 0) for name in cap.counters)
+    if total > cap.limit:
+        raise over_cap(cap, total)
+
+
+def _matches(row: Entity | Fact, where: Mapping[str, Any]) -> bool:
+    return all(
+        getattr(row, field) in wanted if isinstance(wanted, list | tuple) else getattr(row, field) == wanted
+        for field, wanted in where.items()
+    )
+
+
+def _check_fields(kind: type[Entity | Fact], where: Mapping[str, Any]) -> None:
+    for field in where:
+        if field not in kind.__struct_fields__:
+            raise ValueError(f"{kind.__name__} has no scalar field {field!r} to look rows up by")
+
+
+class MemoryBlobs:
+    """Keeps `ports.blobs.BlobStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, bytes] = {}
+
+    @asynccontextmanager
+    async def create(self, name: str) -> AsyncGenerator["MemoryWriter"]:
+        yield MemoryWriter(checked_name(name), self._objects)
+
+    async def read(self, blob: Blob, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
+        data = self._objects.get(blob.name)
+        if data is None:
+            raise missing(blob, "this name in memory")
+        if len(data) != blob.size:
+            raise wrong_size(blob, "memory", len(data))
+        end = blob.size if length is None else min(start + length, blob.size)
+        if start == 0 and end == blob.size and xxhash.xxh3_128_hexdigest(data) != blob.checksum:
+            raise wrong_bytes(blob, "this name in memory")
+        for at in range(start, end, PIECE):
+            yield data[at : min(at + PIECE, end)]
+
+    async def list(self, prefix: str = "") -> AsyncIterator[str]:
+        for name in sorted(self._objects):
+            if name.startswith(prefix):
+                yield name
+
+    async def delete(self, name: str) -> None:
+        self._objects.pop(name, None)
+
+    async def close(self) -> None: ...
+
+
+class MemoryWriter:
+    """An object in the making: nobody sees it before `finish`."""
+
+    def __init__(self, name: str, objects: dict[str, bytes]) -> None:
+        self._name = name
+        self._objects = objects
+        self._data = bytearray()
+
+    async def write(self, data: bytes) -> None:
+        self._data += data
+
+    async def finish(self) -> Blob:
+        data = bytes(self._data)
+        self._objects[self._name] = data
+        return Blob(name=self._name, size=len(data), checksum=xxhash.xxh3_128_hexdigest(data))

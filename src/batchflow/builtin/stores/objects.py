@@ -1,0 +1,54 @@
+"""What all our blob stores have in common: names, pieces, and how damage is told."""
+
+import re
+
+from batchflow.model.blob import Blob
+from batchflow.model.errors import ObjectDamaged
+
+PIECE = 256 * 1024
+"""Bytes that go to a disk or come from it at once: enough to make a thread's hop cheap, little enough for the budget."""
+
+_NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
+
+_HINT = "Put it back from a copy of the state folder, or run `batchflow doctor`, which says what depends on it."
+
+
+def is_name(name: str) -> bool:
+    """Tells whether an object may be called that."""
+    return _NAME.fullmatch(name) is not None
+
+
+def checked_name(name: str) -> str:
+    """Gives a good name back; one that could lead out of the store, or hide in it, is a mistake of the caller's."""
+    if not is_name(name):
+        raise ValueError(
+            f"{name!r} cannot name an object: relative paths of [a-z0-9._/-], no part beginning with a dot"
+        )
+    return name
+
+
+def missing(blob: Blob, place: str) -> ObjectDamaged:
+    """There is nothing under that name."""
+    return ObjectDamaged(
+        f"The object {blob.name} is missing: there is nothing at {place}. "
+        f"The state says that it was written whole ({blob.size} bytes), so somebody has removed it since.",
+        hint=_HINT,
+    )
+
+
+def wrong_size(blob: Blob, place: str, size: int) -> ObjectDamaged:
+    """There is more or less than was written."""
+    return ObjectDamaged(
+        f"The object {blob.name} is damaged: {place} has {size} bytes, and {blob.size} were written. "
+        "Nothing of it was used.",
+        hint=_HINT,
+    )
+
+
+def wrong_bytes(blob: Blob, place: str) -> ObjectDamaged:
+    """The bytes are not those that were written."""
+    return ObjectDamaged(
+        f"The object {blob.name} is damaged: the {blob.size} bytes at {place} are not those that were written "
+        "(their checksum differs): a failing disk, or somebody has changed them.",
+        hint=_HINT,
+    )

@@ -1,0 +1,56 @@
+"""The right to drive a run: taken before anything else, renewed while it lives, looked at before every piece of a POST."""
+
+from collections.abc import Callable
+
+from batchflow.model import errors
+from batchflow.ports.clock import Clock
+from batchflow.ports.state import StateStore
+
+TTL = 60.0
+RENEW = 15.0
+
+
+class LeaseLost(errors.Locked):
+    """Somebody else drives this run by now, or may: this process slept too long."""
+
+
+class DriverLease:
+    """A lease on a run, judged by the store's clock, and locally by the one clock that counts while a process sleeps."""
+
+    def __init__(self, store: StateStore, clock: Clock, *, run: str, owner: str, host: str, pid: int) -> None:
+        self.name = f"run/{run}"
+        self.owner = owner
+        self._store = store
+        self._clock = clock
+        self._host = host
+        self._pid = pid
+        self._safe_until = float("-inf")
+
+    async def take(self) -> None:
+        """Take the lease or renew it; `Locked` names who has it."""
+        asked = self._clock.boot()
+        await self._store.lease(self.name, owner=self.owner, host=self._host, pid=self._pid, ttl=TTL)
+        # Counted from before the call: the store may have granted it at any moment since.
+        self._safe_until = asked + TTL
+
+    async def keep(self, lost: Callable[[errors.Locked], None]) -> None:
+        """Renew for ever; tell when somebody else has it."""
+        while True:
+            await self._clock.sleep(RENEW)
+            try:
+                await self.take()
+            except errors.Locked as error:
+                lost(error)
+                return
+
+    def check(self, deadline: float) -> None:
+        """Raise when the lease or the deadline (of the boot clock) has passed."""
+        now = self._clock.boot()
+        if now > self._safe_until:
+            raise LeaseLost("this process slept past its lease, so it must not go on sending", hint="run it again")
+        if now > deadline:
+            raise TimeoutError("the call's deadline has passed")
+
+    async def give_back(self) -> None:
+        """Let others drive at once."""
+        await self._store.release(self.name, owner=self.owner)

@@ -1,0 +1,33 @@
+"""How long a provider has been out of reach, and when to ask it again."""
+
+from batchflow.machine.backoff import backoff
+from batchflow.model.errors import ProviderError
+
+FRESH_PATIENCE = 30.0
+
+
+class Trouble:
+    """Counts failures in a row. A cache: a restart asks at once."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: float | None = None
+        self._failures = 0
+        self.not_before = 0.0
+        self.last: ProviderError | None = None
+
+    def failed(self, error: ProviderError, now: float) -> None:
+        """Count a failure, and put the next try off."""
+        self._since = now if self._since is None else self._since
+        self.not_before = now + max(error.retry_after or 0.0, backoff(self._failures))
+        self._failures += 1
+        self.last = error
+
+    def passed(self) -> None:
+        """Forget: the provider answers."""
+        self._since, self._failures, self.not_before, self.last = None, 0, 0.0, None
+
+    def unbearable(self, now: float, *, fresh: bool) -> bool:
+        """Tell whether it has lasted too long: sooner where nothing is in flight that could be lost sight of."""
+        patience = min(self._patience, FRESH_PATIENCE) if fresh else self._patience
+        return self._since is not None and now - self._since >= patience

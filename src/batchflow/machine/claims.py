@@ -1,0 +1,113 @@
+"""Whose batch is it? Decisions about calls whose reply was lost.
+
+A create call that may have happened left an *intent*: a token, a count, a watermark. The provider's listing shows
+batches that no reply ever named to us: *candidates*. A candidate's count is only a claim; its token, readable from its
+first result line once it ended, is proof. So:
+
+- a candidate whose token is ours is adopted, proven;
+- a single candidate for a single intent of its count may be adopted at once, and is proven at collection;
+- while any candidate could be ours, nothing is absent;
+- absence needs two full listings without a candidate and the grace, counted from the last moment a byte may have left.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from batchflow.model.remote import RemoteBatch
+from batchflow.model.state import Intent
+
+SLACK = 600.0
+"""The listing is searched this far below the watermark: clocks of many machines, one listing."""
+LISTINGS = 2
+PATIENCE = 3600.0
+"""A candidate that never ends is waited for until this long after it should have expired."""
+
+
+class Adopt(msgspec.Struct, frozen=True):
+    """Take this batch as the one the intent made."""
+
+    remote: RemoteBatch
+    proven: bool
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Look again later."""
+
+    why: str
+
+
+class GoneMissing(msgspec.Struct, frozen=True):
+    """It was never created."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Only a person can tell."""
+
+    why: str
+
+
+Verdict: TypeAlias = Adopt | Wait | GoneMissing | Ask
+
+
+def candidates_of(intent: Intent, unknown: Sequence[RemoteBatch], tokens: Mapping[str, str]) -> list[RemoteBatch]:
+    """Pick the batches that could be this intent's: right count, not too old, not shown to be somebody else's."""
+    return [
+        remote
+        for remote in unknown
+        if remote.count == intent.count
+        and remote.created_at >= intent.watermark - SLACK
+        and tokens.get(remote.id, intent.token) == intent.token
+    ]
+
+
+def judge(
+    intents: Sequence[Intent], unknown: Sequence[RemoteBatch], tokens: Mapping[str, str], *, now: float, grace: float
+) -> dict[str, Verdict]:
+    """Decide for every open intent at once: they compete for the same candidates.
+
+    `unknown` are listed batches that no `Remote` fact names; `tokens` are those already read from results.
+    """
+    claims = {intent.token: candidates_of(intent, unknown, tokens) for intent in intents}
+    verdicts: dict[str, Verdict] = {}
+    for intent in intents:
+        rivals = [t for t, found in claims.items() if t != intent.token and _meet(found, claims[intent.token])]
+        verdicts[intent.token] = _judge_one(intent, claims[intent.token], rivals, tokens, now=now, grace=grace)
+    return verdicts
+
+
+def _meet(one: Sequence[RemoteBatch], other: Sequence[RemoteBatch]) -> bool:
+    return bool({remote.id for remote in one} & {remote.id for remote in other})
+
+
+def _judge_one(
+    intent: Intent,
+    found: Sequence[RemoteBatch],
+    rivals: Sequence[str],
+    tokens: Mapping[str, str],
+    *,
+    now: float,
+    grace: float,
+) -> Verdict:
+    proven = [remote for remote in found if tokens.get(remote.id) == intent.token]
+    if proven:
+        return Adopt(proven[0], proven=True)
+    if not found:
+        return _absent_yet(intent, now=now, grace=grace)
+    if len(found) == 1 and not rivals:
+        return Adopt(found[0], proven=False)
+    if all(_overdue(remote, now) for remote in found):
+        names = ", ".join(remote.id for remote in found)
+        return Ask(f"{len(found)} batches of {intent.count} requests could be this one ({names}) and none of them ends")
+    return Wait(f"{len(found)} batches of {intent.count} requests could be this one; the first to end will tell")
+
+
+def _absent_yet(intent: Intent, *, now: float, grace: float) -> Verdict:
+    if intent.healthy + 1 >= LISTINGS and now >= intent.last_byte_at + grace:
+        return GoneMissing()
+    return Wait("not in the listing so far")
+
+
+def _overdue(remote: RemoteBatch, now: float) -> bool:
+    return not remote.ended and remote.expires_at is not None and now > remote.expires_at + PATIENCE

@@ -1,0 +1,54 @@
+"""What a row cost, from its token counts.
+
+    geo * [ input*P + write_5m*W5 + write_1h*W1 + read*R + output*O ] + searches * fee
+
+with list prices per million tokens; a batch pays half of the bracket. No endpoint tells the price of a batch, so this
+is the only way to know it.
+"""
+
+from batchflow.model.money import DOLLAR, Nano, Price
+from batchflow.model.remote import Weight
+from batchflow.model.result import Usage
+
+BATCH_SHARE = 0.5
+US_ONLY = 1.1
+"""The surcharge for `inference_geo: us`; it stacks with everything else."""
+SEARCH: Nano = DOLLAR // 100
+"""One web search. Nobody says that batches get it cheaper, so they do not."""
+_PER_TOKEN = DOLLAR / 1_000_000
+
+
+def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
+    """Says what was paid, and what the same answer costs at list price."""
+    written = usage.cache_creation_input_tokens or 0
+    read = usage.cache_read_input_tokens or 0
+    fresh = usage.input_tokens or 0
+    if price.above is not None and price.long is not None and fresh + read + written > price.above:
+        price = price.long
+    tokens = fresh * price.input + (usage.output_tokens or 0) * price.output
+    if read or written or usage.cache_creation is not None:
+        tokens += read * price.read + _writes(price, usage, written)
+    tokens *= _PER_TOKEN
+    if usage.inference_geo == "us":
+        tokens *= US_ONLY
+    fees = _fees(usage) if usage.server_tool_use is not None else 0
+    return round(tokens * BATCH_SHARE if batch else tokens) + fees, round(tokens) + fees
+
+
+def _writes(price: Price, usage: Usage, written: int) -> float:
+    """Prices cache writes by how long they stay; what is not split was written for five minutes, the default."""
+    split = usage.cache_creation
+    hour = (split.ephemeral_1h_input_tokens or 0) if split else 0
+    short = (split.ephemeral_5m_input_tokens or 0) if split else 0
+    return max(written - hour, short) * price.write_5m + hour * price.write_1h
+
+
+def _fees(usage: Usage) -> Nano:
+    tools = usage.server_tool_use
+    return ((tools.web_search_requests or 0) if tools else 0) * SEARCH
+
+
+def reserve(price: Price, weight: Weight) -> Nano:
+    """Say what some requests may cost in a batch: their estimated input, and all the output they are allowed."""
+    tokens = weight.input_tokens * price.input + weight.max_output_tokens * price.output
+    return round(tokens * _PER_TOKEN * BATCH_SHARE)

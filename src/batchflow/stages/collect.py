@@ -1,0 +1,244 @@
+"""Collect: fetch the results, check that every row came back, decide each row's fate, and book the money."""
+
+from array import array
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from batchflow.machine.backoff import backoff
+from batchflow.machine.batch import Collected, Deferred, Disowned, GivenUp, step
+from batchflow.machine.run import LIVE, Paused
+from batchflow.model import errors
+from batchflow.model.blob import Blob
+from batchflow.model.change import Count, Note, Put, Step
+from batchflow.model.state import Batch, BatchState, Decision, Entry, Intent, IntentState, Remote
+from batchflow.model.words import Word
+from batchflow.stages.deliver import settle
+from batchflow.stages.evidence import Evidence
+from batchflow.stages.harvest import Harvest
+from batchflow.stages.join import Joiner
+from batchflow.stages.kit import Kit
+from batchflow.stages.objects import LinesWriter
+from batchflow.stages.route import deliveries
+from batchflow.stages.verdicts import Verdicts
+
+MEMORY = 4 << 20
+DOWNLOADS = 6
+"""Tries before a person is asked about results that stay short or unreadable."""
+
+
+async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
+    """Bring one ended batch home."""
+    batch = await kit.batch(id)
+    if batch.state is not BatchState.ENDED:
+        return
+    intents = await kit.store.find(Intent, {"batch": id})
+    tokens = {batch.token} | {intent.token for intent in intents}
+    harvest = Harvest(batch.count, tokens, kit.prices)
+    try:
+        async with kit.hold(MEMORY):
+            parts = await _download(kit, batch, harvest)
+    except errors.ProviderError as error:
+        await _again(kit, batch, error.message, error.retry_after or 0.0)
+        return
+    if harvest.stranger and not batch.proven:
+        evidence.tokens[batch.remote] = harvest.stranger
+        await _disown(kit, batch, harvest.stranger)
+        return
+    if complaint := await _complaint(kit, batch, harvest):
+        await _again(kit, batch, complaint, 0.0)
+        return
+    await _book(kit, batch, intents, harvest, parts)
+
+
+async def _download(kit: Kit, batch: Batch, harvest: Harvest) -> list[Blob]:
+    """Store the results of every remote batch that this one became: one, except for twins."""
+    facts = await kit.store.find(Remote, {"batch": batch.id})
+    remotes = [batch.remote, *(fact.id for fact in facts if fact.id != batch.remote)]
+    parts: list[Blob] = []
+    orders: list[array[int]] = []
+    for number, remote in enumerate(remotes):
+        name = f"{batch.run}/{batch.id}/results-{batch.version}-{number}"
+        async with kit.blobs.create(name) as blob:
+            writer = LinesWriter(blob)
+            order = array("I")
+            await _fetch(kit, remote, harvest, writer, order, orders)
+            orders.append(order)
+            parts.append(await writer.finish(order))
+        if harvest.stranger and not batch.proven:
+            break
+    return parts
+
+
+async def _fetch(
+    kit: Kit,
+    remote: str,
+    harvest: Harvest,
+    writer: LinesWriter,
+    order: "array[int]",
+    earlier: "Sequence[array[int]]",
+) -> None:
+    lines = _lines(kit.provider.results(remote))
+    try:
+        async for chunk, size in lines:
+            harvest.take(kit.provider.read(chunk), order, earlier)
+            await writer.write(chunk, size)
+    finally:
+        await lines.aclose()
+
+
+async def _lines(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[tuple[list[bytes], int]]:
+    """Cut a stream of bytes at newlines, and nowhere else: JSON text may hold every other line separator."""
+    rest: list[bytes] = []
+    try:
+        async for piece in pieces:
+            head, newline, tail = piece.rpartition(b"\n")
+            if not newline:
+                rest.append(piece)
+                continue
+            lines = [line for line in b"".join([*rest, head]).split(b"\n") if line and not line.isspace()]
+            rest = [tail] if tail else []
+            if lines:
+                yield lines, sum(map(len, lines))
+    finally:
+        await pieces.aclose()
+    last = b"".join(rest)
+    if last.strip():
+        yield [last], len(last)
+
+
+async def _complaint(kit: Kit, batch: Batch, harvest: Harvest) -> str:
+    """Say what is wrong with the results as a whole; empty when every row is accounted for."""
+    if harvest.malformed:
+        return f"{harvest.malformed} result lines cannot be read"
+    if not harvest.missing:
+        return ""
+    remote = await kit.provider.status(batch.remote)
+    if remote is not None and remote.count == batch.count and harvest.succeeded >= remote.succeeded:
+        return ""
+    told = f"; the provider says {remote.succeeded} succeeded" if remote is not None else ""
+    return f"{harvest.missing} of {batch.count} rows have no result line{told}"
+
+
+async def _again(kit: Kit, batch: Batch, why: str, after: float) -> None:
+    """Come back later, or ask a person when that has not helped."""
+    if batch.tries >= DOWNLOADS:
+        text = f"{why}, after {batch.tries} downloads. What was answered is paid for, and stays with the provider for 29 days"
+        stepped = step(batch, GivenUp(why=text))
+    else:
+        stepped = step(batch, Deferred(wake_at=kit.now() + max(after, backoff(batch.tries)), why=why))
+    note = kit.event("batch.results_unusable", batch.id, stepped.batch.why)
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), note)
+
+
+async def _disown(kit: Kit, batch: Batch, stranger: str) -> None:
+    """Give back a batch that was taken by its count: its results carry somebody else's token."""
+    stepped = step(
+        batch, Disowned(wake_at=kit.now(), why=f"{batch.remote} carries the token {stranger!r}, which is not ours")
+    )
+    note = kit.event("batch.disowned", batch.id, stepped.batch.why)
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), note)
+
+
+async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harvest, parts: list[Blob]) -> None:
+    """Decide the fates and commit everything at once: state, books, ledger, setbacks, deliveries."""
+    verdicts = await _judge(kit, batch, harvest, parts)
+    dead = verdicts.count(Decision.DEAD)
+    canceled = verdicts.count(Decision.DEAD, canceled=True)
+    again = verdicts.count(Decision.AGAIN) + verdicts.count(Decision.AGAIN, canceled=True)
+    good = batch.count - dead - canceled - again
+    books = await kit.store.books(kit.run)
+    event = Collected(
+        results=tuple(parts),
+        sequence=books["batches"] + 1,
+        good=good,
+        dead=dead,
+        again=again,
+        canceled=canceled,
+    )
+    stepped = step(batch, event)
+    money = harvest.money
+    waste = verdicts.wasted + harvest.extra.paid
+    counts = {
+        "batches": 1,
+        "paid": money.paid + harvest.extra.paid,
+        "listed": money.listed + harvest.extra.listed,
+        "waste": waste,
+        "input_tokens": money.input_tokens + harvest.extra.input_tokens,
+        "output_tokens": money.output_tokens + harvest.extra.output_tokens,
+        "retried": again,
+    }
+    await kit.commit(
+        Put(stepped.batch),
+        Count(kit.run, stepped.books),
+        Count(kit.run, counts),
+        *_ledger(kit, batch, harvest, waste),
+        *_proof(kit, batch, intents),
+        *(Put(setback) for setback in verdicts.setbacks(batch)),
+        *deliveries(kit, stepped.batch, good=good, dead=dead + canceled),
+        *_remarks(kit, batch, harvest, good, dead + canceled, again),
+    )
+    await settle(kit, batch.id)
+    if verdicts.pause is not None:
+        await _pause(kit, *verdicts.pause)
+
+
+async def _judge(kit: Kit, batch: Batch, harvest: Harvest, parts: Sequence[Blob]) -> Verdicts:
+    """Look at rows that are not good, and at every row when the job checks answers."""
+    verdicts = Verdicts(kit)
+    not_ok = harvest.rows_not_ok()
+    if not not_ok and not kit.parts.checks:
+        return verdicts
+    joiner = Joiner(kit, batch, parts)
+    async with kit.hold(await joiner.memory()):
+        results = joiner.results(None if kit.parts.checks else frozenset(not_ok), ordered=False)
+        async for chunk in results:
+            verdicts.take(chunk)
+        bare = {row: (Word.MISSING, "no result line came back") for row in not_ok if not harvest.words[row]}
+        verdicts.take(await joiner.bare(bare))
+    return verdicts
+
+
+def _ledger(kit: Kit, batch: Batch, harvest: Harvest, waste: int) -> list[Step]:
+    money = harvest.money
+    entry = Entry(
+        id=f"{batch.id}/settle",
+        run=kit.run,
+        batch=batch.id,
+        kind="settle",
+        paid=money.paid,
+        listed=money.listed,
+        rows=money.rows,
+        input_tokens=money.input_tokens,
+        output_tokens=money.output_tokens,
+        at=kit.now(),
+    )
+    lost = msgspec.structs.replace(entry, id=f"{batch.id}/waste", kind="waste", paid=waste, listed=0)
+    return [Note(entry), *([Note(lost)] if waste else [])]
+
+
+def _proof(kit: Kit, batch: Batch, intents: Sequence[Intent]) -> list[Step]:
+    """Turn a claim by count into a fact: its token has now been read."""
+    open_intent = next((i for i in intents if i.token == batch.token and i.state is IntentState.OPEN), None)
+    if open_intent is None:
+        return []
+    accepted = msgspec.structs.replace(open_intent, version=open_intent.version + 1, state=IntentState.ACCEPTED)
+    fact = Remote(id=batch.remote, run=kit.run, batch=batch.id, token=batch.token, at=kit.now(), how="adopted")
+    return [Put(accepted), Note(fact)]
+
+
+def _remarks(kit: Kit, batch: Batch, harvest: Harvest, good: int, dead: int, again: int) -> list[Step]:
+    remarks = [kit.event("batch.collected", batch.id, f"{good} good, {again} to be asked again, {dead} dead")]
+    if harvest.foreign or harvest.repeated:
+        text = f"{harvest.foreign} foreign and {harvest.repeated} repeated result lines were set aside"
+        remarks.append(kit.event("batch.odd_lines", batch.id, text))
+    if models := harvest.money.unpriced:
+        remarks.append(
+            kit.event("batch.unpriced", batch.id, f"no price is known for {', '.join(sorted(models))}: booked as $0")
+        )
+    return list[Step](remarks)
+
+
+async def _pause(kit: Kit, word: Word, why: str) -> None:
+    if (await kit.current()).state in LIVE:
+        await kit.step_run(Paused(why, word), kit.event("run.paused", kit.run, why))

@@ -1,0 +1,179 @@
+"""Deliver: give one part to one sink, and commit its receipt. A sink that fails holds up only its own parts."""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from batchflow.machine.backoff import backoff
+from batchflow.machine.batch import Delivered, step
+from batchflow.machine.bitmap import rows_of
+from batchflow.model import errors
+from batchflow.model.change import Count, Put
+from batchflow.model.result import Result
+from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Setback
+from batchflow.model.state import Outlet as LastReceipt
+from batchflow.model.words import Word
+from batchflow.ports.sink import Part, Receipt
+from batchflow.stages.context import Row
+from batchflow.stages.join import CHUNK, Joiner
+from batchflow.stages.kit import Kit, Outlet
+from batchflow.stages.objects import read_footer, read_frames
+from batchflow.stages.reject import LANE
+from batchflow.stages.verdicts import examine
+
+ATTEMPTS = 6
+"""Failed writes after which a part is parked until somebody resumes the run."""
+
+
+class Fates(msgspec.Struct):
+    """What was decided about a batch's rows that were not simply good."""
+
+    again: set[int]
+    dead: dict[int, tuple[Word, str]]
+    kept: set[int]
+
+
+async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
+    """Write one part, and commit the receipt."""
+    delivery = await kit.store.get(Delivery, id)
+    if delivery is None or delivery.state is not DeliveryState.DUE:
+        return
+    batch = await kit.batch(delivery.batch)
+    rows = _rows(kit, batch, outlet)
+    try:
+        receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
+    except (errors.SinkError, errors.PluginError) as error:
+        await _fail(kit, delivery, error)
+    else:
+        await _confirm(kit, delivery, receipt)
+        await settle(kit, delivery.batch)
+    finally:
+        await rows.aclose()
+
+
+async def _confirm(kit: Kit, delivery: Delivery, receipt: Receipt) -> None:
+    done = msgspec.structs.replace(
+        delivery, version=delivery.version + 1, state=DeliveryState.DONE, receipt=receipt, wake_at=None, why=""
+    )
+    last = await kit.store.get(LastReceipt, f"{kit.run}/{delivery.sink}")
+    if last is None:
+        last = LastReceipt(id=f"{kit.run}/{delivery.sink}", run=kit.run, sink=delivery.sink, receipt=receipt)
+    else:
+        last = msgspec.structs.replace(last, version=last.version + 1, receipt=receipt)
+    text = f"{delivery.rows} rows to {delivery.sink}"
+    await kit.commit(Put(done), Put(last), kit.event("part.delivered", delivery.id, text))
+
+
+async def _fail(kit: Kit, delivery: Delivery, error: errors.BatchflowError) -> None:
+    """Try again later, and park the part when that does not help."""
+    attempts = delivery.attempts + 1
+    parked = attempts >= ATTEMPTS or error.again is errors.Again.NEVER
+    failed = msgspec.structs.replace(
+        delivery,
+        version=delivery.version + 1,
+        attempts=attempts,
+        why=error.message,
+        state=DeliveryState.PARKED if parked else DeliveryState.DUE,
+        wake_at=None if parked else kit.now() + backoff(attempts),
+    )
+    kind = "part.parked" if parked else "part.failed"
+    await kit.commit(Put(failed), kit.event(kind, delivery.id, error.message))
+
+
+async def settle(kit: Kit, id: str) -> None:
+    """Call a batch delivered once every sink has confirmed."""
+    batch = await kit.batch(id)
+    if batch.state is not BatchState.COLLECTED:
+        return
+    parts = await kit.store.find(Delivery, {"batch": id})
+    if all(part.state is DeliveryState.DONE for part in parts):
+        stepped = step(batch, Delivered())
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+
+
+async def _rows(kit: Kit, batch: Batch, outlet: Outlet) -> AsyncGenerator[Sequence[Result]]:
+    """Stream the rows that this sink sees."""
+    fates = await _fates(kit, batch)
+    if batch.lane == LANE:
+        async for chunk in _rejects(kit, batch):
+            yield chunk
+        return
+    joiner = Joiner(kit, batch, batch.results)
+    size = await joiner.memory()
+    async with kit.hold(size) as held:
+        lined: set[int] = set()
+        only = _asked(batch, outlet, fates)
+        results = joiner.results(only, ordered=held >= size)
+        try:
+            async for chunk in results:
+                if outlet.on != "ok" and fates.dead:
+                    lined.update(result.row for result in chunk if result.row in fates.dead)
+                if kept := [_final(kit, result, fates) for result in chunk]:
+                    yield kept
+        finally:
+            await results.aclose()
+        if outlet.on != "ok":
+            bare = await joiner.bare({row: fate for row, fate in fates.dead.items() if row not in lined})
+            for start in range(0, len(bare), CHUNK):
+                yield bare[start : start + CHUNK]
+
+
+def _asked(batch: Batch, outlet: Outlet, fates: Fates) -> "set[int] | frozenset[int] | None":
+    """Name the rows that a sink sees; None is all of them."""
+    if outlet.on == "dead":
+        return set(fates.dead)
+    hidden = fates.again if outlet.on == "all" else fates.again | fates.dead.keys()
+    return set(range(batch.count)) - hidden if hidden else None
+
+
+def _final(kit: Kit, result: Result, fates: Fates) -> Result:
+    """Give a result the shape the sinks see: checked, or with the word it died of."""
+    if result.row in fates.dead:
+        word, why = fates.dead[result.row]
+        examined = examine(result, kit.parts.checks) if result.word is Word.OK else result
+        return msgspec.structs.replace(examined, word=word, error=examined.error or why)
+    if result.word is Word.OK and kit.parts.checks:
+        return examine(result, kit.parts.checks)
+    return result
+
+
+async def _fates(kit: Kit, batch: Batch) -> Fates:
+    fates = Fates(set(), {}, set())
+    for setback in await kit.store.find(Setback, {"batch": batch.id}):
+        rows = list(rows_of(setback.rows))
+        if setback.decision is Decision.AGAIN:
+            fates.again.update(rows)
+        elif setback.decision is Decision.KEEP:
+            fates.kept.update(rows)
+        else:
+            fates.dead.update(dict.fromkeys(rows, (setback.word, setback.sample)))
+    return fates
+
+
+async def _rejects(kit: Kit, batch: Batch) -> AsyncGenerator[list[Result]]:
+    """Stream records that never became requests, each with its reason."""
+    assert batch.context is not None
+    words = (await _fates(kit, batch)).dead
+    contexts = read_frames(kit.blobs, batch.context, await read_footer(kit.blobs, batch.context))
+    reasons = read_frames(kit.blobs, batch.results[0], await read_footer(kit.blobs, batch.results[0]))
+    decode, row = msgspec.json.Decoder(Row).decode, 0
+    lines = [msgspec.json.decode(line, type=str) async for chunk in reasons for line in chunk]
+    async for chunk in contexts:
+        out: list[Result] = []
+        for line in chunk:
+            context = decode(line)
+            word = words.get(row, (Word.BUILD_ERROR, ""))[0]
+            out.append(
+                Result(
+                    key=context.key,
+                    word=word,
+                    attempt=0,
+                    batch=batch.id,
+                    row=row,
+                    origin=context.origin,
+                    carried=context.carried,
+                    error=lines[row],
+                )
+            )
+            row += 1
+        yield out

@@ -1,0 +1,255 @@
+"""Draft: read the source, build requests, cut packs, commit each with the place it was read up to.
+
+The reader keeps its iterator between packs only to spare re-reading; what it has not committed, a restart reads again.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from batchflow.machine.batch import UNCERTAIN
+from batchflow.machine.packing import PackLimits, target_rows
+from batchflow.machine.run import Read
+from batchflow.model.change import Count, Put, Step
+from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
+from batchflow.model.state import Batch
+from batchflow.model.words import Word
+from batchflow.ports.builder import BuildError
+from batchflow.ports.source import Acknowledging
+from batchflow.stages.context import Row
+from batchflow.stages.kit import Kit
+from batchflow.stages.pack import Pack
+from batchflow.stages.reject import Reject, reject
+
+TOKEN_LENGTH = 20
+STRIDE = 512
+"""Items looked at in one go: a pack's limits are checked between them."""
+EXAMPLES = 5
+"""Duplicates named in one event; the books count the others."""
+
+Item: TypeAlias = "Record | Unreadable"
+Built: TypeAlias = "list[bytes] | Skip | Reject"
+
+
+class Seen(Protocol):
+    """Knows which keys came before, exactly, in bounded memory."""
+
+    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
+        """Tell which of these are to be passed over as duplicates, and remember them; `first` is the first one's place."""
+        ...
+
+    def checkpoint(self, label: str) -> None:
+        """Make everything added so far belong to this batch, which has been committed."""
+        ...
+
+
+class Tally:
+    """What one pack adds to the books besides its rows."""
+
+    def __init__(self) -> None:
+        self.read = self.skipped = self.duplicate = self.built = 0
+        self.rejects: list[Reject] = []
+        self.doubles: list[str] = []
+        self.keys: list[str] = []
+        """Keys of every record taken, kept only for a source that wants to hear of them."""
+
+
+class Pages:
+    """Walks a source item by item while remembering where a restart would have to begin."""
+
+    def __init__(self, pages: AsyncIterator[Page | Idle], start: Position) -> None:
+        self._pages = pages
+        self._before = self._after = start.cursor
+        self._skip = start.skip
+        self._items: list[Item] = []
+        self._at = 0
+        self.ended = False
+
+    @property
+    def position(self) -> Position:
+        """Name the place after the last item taken."""
+        if self._at == len(self._items):
+            return Position(self._after, self._skip)
+        return Position(self._before, self._at)
+
+    async def ready(self) -> bool:
+        """Fetch the next page if the one at hand is used up; False when there is none (any more, or for now)."""
+        while self._at == len(self._items) and not self.ended:
+            page = await anext(self._pages, None)
+            if page is None:
+                self.ended = True
+                break
+            if isinstance(page, Idle):
+                return False
+            self._before, self._items, self._after = self._after, page.items, page.cursor
+            self._at = min(self._skip, len(page.items))
+            self._skip -= self._at
+        return not self.ended
+
+    def peek(self, count: int) -> Sequence[Item]:
+        """Look at the next items of the page at hand."""
+        return self._items[self._at : self._at + count]
+
+    def take(self, count: int) -> None:
+        """Count the next items as dealt with."""
+        self._at += count
+
+    async def close(self) -> None:
+        """Let the source go."""
+        if isinstance(self._pages, AsyncGenerator):
+            await self._pages.aclose()
+
+
+class Reader:
+    """Turns a run's source into drafted batches, one commit each."""
+
+    def __init__(self, kit: Kit, *, start: Position, read: int, seen: Seen) -> None:
+        self._kit = kit
+        self._seen = seen
+        self._place = read
+        """How many items of the source have been taken in all, over every restart."""
+        self._pages = Pages(kit.parts.source.read(start.cursor), start)
+        self._encode = msgspec.json.Encoder().encode
+        source = kit.parts.source
+        self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
+        self._record_bytes = min(kit.provider.limits().record_bytes, self._params_limit())
+
+    async def next_pack(self) -> bool:
+        """Draft one batch and commit it; False when the source has nothing more."""
+        tally = Tally()
+        limits = await self._limits()
+        async with Pack(self._kit) as pack:
+            full = False
+            while not full and await self._pages.ready():
+                full = await self._fill(pack, tally, limits)
+            batch = await pack.seal() if pack.rows else None
+        await self._commit(batch, tally)
+        return not self._pages.ended
+
+    async def close(self) -> None:
+        """Let the source go."""
+        await self._pages.close()
+
+    def _params_limit(self) -> int:
+        """Turn the limit on a body into one on parameters alone: frames around rows count too, exactly."""
+        rules, limits = self._kit.parts.rules.batch, self._kit.provider.limits()
+        rows = min(rules.max_requests, limits.requests)
+        around = self._kit.provider.body_bytes(count=rows, params_bytes=0, token_length=TOKEN_LENGTH)
+        return max(1, min(rules.max_bytes, limits.bytes) - around)
+
+    async def _limits(self) -> PackLimits:
+        uncertain = await self._kit.store.find(Batch, {"state": [*UNCERTAIN, "drafted"]})
+        most = min(self._kit.parts.rules.batch.max_requests, self._kit.provider.limits().requests)
+        rows = target_rows(most, self._kit.draw(), {batch.count for batch in uncertain})
+        return PackLimits(rows=rows, params_bytes=self._params_limit())
+
+    async def _fill(self, pack: Pack, tally: Tally, limits: PackLimits) -> bool:
+        """Move some items of the page at hand into the pack; True when the pack is full."""
+        items = self._pages.peek(min(STRIDE, limits.rows - pack.rows))
+        built = self._build(
+            items, limits.rows - pack.rows, limits.params_bytes - pack.params_bytes, empty=not pack.rows
+        )
+        self._pages.take(len(built))
+        params, rows = self._sort(items, built, tally)
+        if params:
+            await pack.add(params, rows)
+        return len(built) < len(items) or pack.rows >= limits.rows
+
+    def _build(self, items: Sequence[Item], rows_left: int, bytes_left: int, *, empty: bool) -> list[Built]:
+        """Build as many items as there is room for: at least one, where the pack is empty."""
+        out: list[Built] = []
+        for item in items:
+            built = self._build_one(item)
+            if type(built) is list:
+                rows_left -= len(built)
+                bytes_left -= sum(map(len, built))
+                if (rows_left < 0 or bytes_left < 0) and not empty:
+                    break
+                empty = False
+            out.append(built)
+        return out
+
+    def _build_one(self, item: Item) -> Built:
+        if type(item) is Unreadable:
+            return Reject(item.key, item.origin, Word.BUILD_ERROR, item.reason)
+        assert type(item) is Record
+        try:
+            made = self._kit.parts.builder.build(item)
+        except BuildError as error:
+            return Reject(item.key, item.origin, Word.BUILD_ERROR, str(error))
+        if type(made) is bytes:
+            built = [made]
+        elif isinstance(made, Skip):
+            return made
+        else:
+            several = [made] if isinstance(made, (dict, bytes)) else made
+            built = [one if isinstance(one, bytes) else self._encode(one) for one in several]
+        for one in built:
+            if len(one) > self._record_bytes:
+                return Reject(
+                    item.key,
+                    item.origin,
+                    Word.TOO_LARGE,
+                    f"the request is {len(one):,} bytes; the most is {self._record_bytes:,}",
+                )
+        return built
+
+    def _sort(self, items: Sequence[Item], built: Sequence[Built], tally: Tally) -> tuple[list[bytes], list[Row]]:
+        """Part what was built into rows, duplicates, skipped and unbuildable records."""
+        params: list[bytes] = []
+        rows: list[Row] = []
+        carry = self._kit.parts.rules.carry
+        double = self._doubles(items[: len(built)])
+        for item, made, again in zip(items, built, double, strict=False):
+            if again:
+                tally.duplicate += 1
+                if len(tally.doubles) < EXAMPLES:
+                    tally.doubles.append(f"{item.key} ({item.origin})")
+            elif type(made) is list:
+                assert type(item) is Record
+                row = Row(item.key, item.origin, 1, {c: item.data.get(c) for c in carry} if carry else {})
+                params += made
+                rows += [row] * len(made)
+                tally.built += 1
+            elif type(made) is Reject:
+                tally.rejects.append(made)
+            else:
+                tally.skipped += 1
+        tally.read += len(built)
+        if self._acknowledge:
+            # Unbuildable and skipped records too: a queue must not hand them out for ever.
+            tally.keys += [item.key for item in items[: len(built)] if item.key]
+        return params, rows
+
+    def _doubles(self, items: Sequence[Item]) -> Sequence[bool]:
+        """Ask about every key; a place without a key is nobody's double."""
+        known = self._seen.add([item.key for item in items if item.key], self._place)
+        self._place += len(items)
+        if len(known) == len(items):
+            return known
+        answers = iter(known)
+        return [bool(item.key) and next(answers) for item in items]
+
+    async def _commit(self, batch: Batch | None, tally: Tally) -> None:
+        kit = self._kit
+        books = {
+            "read": tally.read,
+            "skipped": tally.skipped,
+            "duplicate": tally.duplicate,
+            "unbuildable": len(tally.rejects),
+            "built": tally.built,
+        }
+        steps: list[Step] = []
+        if batch is not None:
+            books |= {"rows": batch.count, "waiting": batch.count}
+            steps += [Put(batch), kit.event("batch.drafted", batch.id, f"{batch.count} requests")]
+        if tally.rejects:
+            steps += await reject(kit, tally.rejects)
+        if tally.doubles:
+            steps.append(kit.event("records.duplicate", text=", ".join(tally.doubles), data={"count": tally.duplicate}))
+        await kit.step_run(Read(self._pages.position, self._pages.ended), Count(kit.run, books), *steps)
+        if batch is not None:
+            self._seen.checkpoint(batch.id)
+        if self._acknowledge and tally.keys:
+            await self._acknowledge(tally.keys)

@@ -1,0 +1,115 @@
+"""Harvest: one pass over a results file while it is downloaded. Every row gets a word, and the money is added up."""
+
+from array import array
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from batchflow.machine.address import split_id
+from batchflow.machine.cost import cost
+from batchflow.model.result import Answer
+from batchflow.model.words import BILLED, Word
+from batchflow.ports.prices import Prices
+from batchflow.stages.objects import NO_ROW
+
+WORDS = tuple(Word)
+CODES: "dict[Word, int]" = {word: code for code, word in enumerate(WORDS, 1)}
+"""Words as bytes: 0 is a row without a line."""
+_BILLED = frozenset(CODES[word] for word in BILLED)
+
+
+@dataclass(slots=True)
+class Money:
+    """What some rows cost."""
+
+    paid: int = 0
+    listed: int = 0
+    rows: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    unpriced: set[str] = field(default_factory=set[str])
+
+
+class Harvest:
+    """What a batch's result lines say, row by row. Of several lines for one row a success wins, and the first of equals."""
+
+    def __init__(self, count: int, tokens: Collection[str], prices: Prices) -> None:
+        self.words = bytearray(count)
+        self.money = Money()
+        self.extra = Money()
+        """Answers that were paid for and lost to an earlier success of the same row in another remote batch."""
+        self.malformed = 0
+        self.foreign = 0
+        self.repeated = 0
+        self.stranger = ""
+        """The token of the first foreign line."""
+        self._tokens = frozenset(tokens)
+        self._prices = prices
+
+    def take(self, answers: Sequence[Answer], order: "array[int]", earlier: "Sequence[array[int]]" = ()) -> None:
+        """Book some answers; `order` gets the row of each line, `earlier` are the orders of parts downloaded before."""
+        words, tokens, count = self.words, self._tokens, len(self.words)
+        for answer in answers:
+            token, row = split_id(answer.custom_id)
+            if answer.word is None:
+                self.malformed += 1
+                order.append(NO_ROW)
+            elif token not in tokens or not 0 <= row < count:
+                self.foreign += 1
+                self.stranger = self.stranger or token
+                order.append(NO_ROW)
+            elif words[row] == 0:
+                words[row] = CODES[answer.word]
+                order.append(row)
+                self._book(answer, self.money)
+            else:
+                order.append(self._again(answer, row, order, earlier))
+
+    def _again(self, answer: Answer, row: int, order: "array[int]", earlier: "Sequence[array[int]]") -> int:
+        """Judge a second line for a row: it wins only if it is a success and the first was not."""
+        assert answer.word is not None
+        code = CODES[answer.word]
+        if code in _BILLED and self.words[row] not in _BILLED:
+            for lines in (*earlier, order):
+                if row in lines:
+                    lines[lines.index(row)] = NO_ROW
+            self.words[row] = code
+            self._book(answer, self.money)
+            return row
+        self.repeated += 1
+        if code in _BILLED and row not in order:
+            self._book(answer, self.extra)
+        return NO_ROW
+
+    def _book(self, answer: Answer, money: Money) -> None:
+        if answer.word not in BILLED:
+            return
+        usage = answer.usage
+        price = self._prices.price(answer.model)
+        if price is None:
+            money.unpriced.add(answer.model)
+        else:
+            paid, listed = cost(price, usage, batch=True)
+            money.paid += paid
+            money.listed += listed
+        money.rows += 1
+        money.input_tokens += (
+            (usage.input_tokens or 0) + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+        )
+        money.output_tokens += usage.output_tokens or 0
+
+    @property
+    def missing(self) -> int:
+        """Count the rows without a line."""
+        return self.words.count(0)
+
+    @property
+    def succeeded(self) -> int:
+        """Count the rows with a billed answer."""
+        return sum(self.words.count(code) for code in _BILLED)
+
+    def rows_not_ok(self) -> list[int]:
+        """List the rows that need a verdict."""
+        ok = CODES[Word.OK]
+        if self.words.count(ok) == len(self.words):
+            return []
+        return [row for row, code in enumerate(self.words) if code != ok]

@@ -1,0 +1,128 @@
+"""What a stage is given: the ports of one run, and ways to ask for time, names and memory.
+
+A kit belongs to one driver of one run. Stages hold nothing else; whatever they know they read from the store.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from batchflow.machine import run as run_machine
+from batchflow.model.change import Change, Holding, Note, Put, Step
+from batchflow.model.errors import Stale
+from batchflow.model.rules import Rules
+from batchflow.model.state import Batch, Event, Run
+from batchflow.ports.blobs import BlobStore
+from batchflow.ports.builder import Builder
+from batchflow.ports.check import Check
+from batchflow.ports.prices import Prices
+from batchflow.ports.provider import Provider
+from batchflow.ports.retry import RetryPolicy
+from batchflow.ports.sink import Sink
+from batchflow.ports.source import Source
+from batchflow.ports.state import StateStore
+
+On: TypeAlias = Literal["ok", "dead", "all"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlet:
+    """A sink of the job, by name, and which rows it sees."""
+
+    name: str
+    sink: Sink
+    on: On = "ok"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """The components of a job, made and ready."""
+
+    name: str
+    source: Source
+    builder: Builder
+    outlets: Sequence[Outlet]
+    retry: RetryPolicy
+    rules: Rules
+    checks: Sequence[Check] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kit:
+    """The ports of one run. `now`, `fresh` and `draw` come from the engine, so that tests can rule them."""
+
+    run: str
+    owner: str
+    lease: str
+    parts: Parts
+    store: StateStore
+    blobs: BlobStore
+    provider: Provider
+    prices: Prices
+    hold: Callable[[int], AbstractAsyncContextManager[int]]
+    now: Callable[[], float]
+    fresh: Callable[[], str]
+    """A new id, sortable by time."""
+    token: Callable[[], str]
+    """A new token, random."""
+    draw: Callable[[], float]
+    still_mine: Callable[[float], None]
+    """Raises when the lease or this boot-clock deadline has passed."""
+    boot: Callable[[], float]
+    told: Callable[[Event], None]
+
+    async def commit(self, *change: Step) -> None:
+        """Commit under the lease, then tell of the events in it."""
+        await self.store.commit((Holding(self.lease, self.owner), *change))
+        self._announce(change)
+
+    async def record(self, *change: Step) -> None:
+        """Commit facts that are true whoever holds the lease."""
+        await self.store.commit(change)
+        self._announce(change)
+
+    def event(self, kind: str, subject: str = "", text: str = "", data: Mapping[str, object] | None = None) -> Note:
+        """Make an event of this run, to be committed with what it tells of."""
+        return Note(
+            Event(
+                id=self.fresh(),
+                run=self.run,
+                at=self.now(),
+                kind=kind,
+                subject=subject,
+                text=text,
+                data=dict(data or {}),
+            )
+        )
+
+    async def current(self) -> Run:
+        """Read the run as it is now."""
+        run = await self.store.get(Run, self.run)
+        if run is None:
+            raise Stale(f"run {self.run} is not in the store any more")
+        return run
+
+    async def batch(self, id: str) -> Batch:
+        """Read a batch as it is now."""
+        batch = await self.store.get(Batch, id)
+        if batch is None:
+            raise Stale(f"batch {id} is not in the store any more")
+        return batch
+
+    async def step_run(self, event: run_machine.Event, *more: Step) -> Run:
+        """Take the run along one arrow, together with other changes; somebody else's change in between is read again."""
+        while True:
+            run = run_machine.step(await self.current(), event)
+            try:
+                await self.commit(Put(run), *more)
+            except Stale as stale:
+                if stale.subject != run.id:
+                    raise
+                continue
+            return run
+
+    def _announce(self, change: Change) -> None:
+        for step in change:
+            if isinstance(step, Note) and isinstance(step.fact, Event):
+                self.told(step.fact)

@@ -1,0 +1,162 @@
+"""How lines are kept in objects: independent zstd frames of at most 1 MiB, and a footer that finds a row again.
+
+    frame, frame, ..., footer (a zstd skippable frame, so that `zstd -d` still reads the object)
+
+Lines are JSON, so a newline ends each. A frame is decompressed without its neighbours; the footer lists each frame's
+stored size and number of lines, and, where lines are not in row order, which row each line is.
+"""
+
+from array import array
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import msgspec
+import zstandard
+
+from batchflow.model.blob import Blob
+from batchflow.model.errors import ObjectDamaged
+from batchflow.ports.blobs import BlobStore, BlobWriter
+
+FRAME = 1 << 20
+LEVEL = 1
+NO_ROW = 0xFFFFFFFF
+_SKIPPABLE = b"\x50\x2a\x4d\x18"
+_TAIL = 4
+_MARK = b"bflw"
+
+
+class Footer(msgspec.Struct, frozen=True, array_like=True):
+    """What is needed to find a line: `frames` are (stored bytes, lines), `rows` the row of each line if not in order."""
+
+    frames: tuple[tuple[int, int], ...]
+    raw_bytes: int
+    rows: bytes = b""
+
+    @property
+    def lines(self) -> int:
+        """Count the lines of the object."""
+        return sum(lines for _, lines in self.frames)
+
+    def order(self) -> "array[int] | None":
+        """Give the row of each line, or None where line n is row n."""
+        return array("I", self.rows) if self.rows else None
+
+
+class LinesWriter:
+    """Writes lines into an object, holding at most one frame."""
+
+    def __init__(self, writer: BlobWriter) -> None:
+        self._writer = writer
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
+        self._open: list[bytes] = []
+        self._open_bytes = 0
+        self._frames: list[tuple[int, int]] = []
+        self._raw_bytes = 0
+
+    async def write(self, lines: Sequence[bytes], size: int) -> None:
+        """Append lines (without their newlines); `size` is the sum of their lengths."""
+        self._open.extend(lines)
+        self._open_bytes += size
+        if self._open_bytes >= FRAME - len(self._open):
+            await self._flush()
+
+    async def finish(self, rows: "array[int] | None" = None) -> Blob:
+        """Close the object, making it durable; `rows` says which row each line is when they are not in row order."""
+        if self._open:
+            await self._flush()
+        footer = Footer(tuple(self._frames), self._raw_bytes, rows.tobytes() if rows is not None else b"")
+        payload = zstandard.compress(msgspec.msgpack.encode(footer))
+        body = payload + len(payload).to_bytes(_TAIL, "little") + _MARK
+        await self._writer.write(_SKIPPABLE + len(body).to_bytes(4, "little") + body)
+        return await self._writer.finish()
+
+    async def _flush(self) -> None:
+        """Cut what is open into frames: a chunk of lines may be larger than one frame."""
+        start = 0
+        while start < len(self._open):
+            end, size = start, 0
+            while end < len(self._open) and (size == 0 or size + len(self._open[end]) + 1 <= FRAME):
+                size += len(self._open[end]) + 1
+                end += 1
+            frame = self._compressor.compress(b"\n".join([*self._open[start:end], b""]))
+            self._frames.append((len(frame), end - start))
+            self._raw_bytes += size
+            await self._writer.write(frame)
+            start = end
+        self._open, self._open_bytes = [], 0
+
+
+async def read_footer(blobs: BlobStore, blob: Blob) -> Footer:
+    """Read an object's footer without its frames."""
+    tail = await _range(blobs, blob, max(0, blob.size - 64 * 1024), None)
+    size = int.from_bytes(tail[-_TAIL - len(_MARK) : -len(_MARK)], "little") if tail.endswith(_MARK) else -1
+    end = len(tail) - _TAIL - len(_MARK)
+    if size > end:
+        tail = await _range(blobs, blob, max(0, blob.size - size - _TAIL - len(_MARK)), None)
+        end = len(tail) - _TAIL - len(_MARK)
+    if size < 0 or size > end:
+        raise _damaged(blob, "it has no footer")
+    try:
+        return msgspec.msgpack.decode(zstandard.decompress(tail[end - size : end]), type=Footer)
+    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        raise _damaged(blob, f"its footer cannot be read ({error})") from error
+
+
+async def read_frames(blobs: BlobStore, blob: Blob, footer: Footer) -> AsyncGenerator[list[bytes]]:
+    """Stream an object's lines, a frame at a time; the whole object's checksum is verified on the way."""
+    sizes = iter(footer.frames)
+    stored, lines = next(sizes, (0, 0))
+    buffer = bytearray()
+    pieces = blobs.read(blob)
+    try:
+        async for piece in pieces:
+            buffer += piece
+            while stored and len(buffer) >= stored:
+                yield _lines(blob, bytes(memoryview(buffer)[:stored]), lines)
+                del buffer[:stored]
+                stored, lines = next(sizes, (0, 0))
+    finally:
+        await pieces.aclose()
+    if stored:
+        raise _damaged(blob, "it ends early")
+
+
+async def read_line(blobs: BlobStore, blob: Blob, footer: Footer, number: int) -> bytes:
+    """Read one line by its number, decompressing one frame."""
+    start = 0
+    for stored, lines in footer.frames:
+        if number < lines:
+            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number]
+        number -= lines
+        start += stored
+    raise _damaged(blob, f"it has no line {number}")
+
+
+def _lines(blob: Blob, frame: bytes, expected: int) -> list[bytes]:
+    try:
+        raw = zstandard.decompress(frame)
+    except zstandard.ZstdError as error:
+        raise _damaged(blob, f"a frame cannot be decompressed ({error})") from error
+    lines = raw.split(b"\n")
+    lines.pop()
+    if len(lines) != expected:
+        raise _damaged(blob, f"a frame holds {len(lines)} lines instead of {expected}")
+    return lines
+
+
+async def _range(blobs: BlobStore, blob: Blob, start: int, length: int | None) -> bytes:
+    pieces = blobs.read(blob, start=start, length=length)
+    return b"".join([piece async for piece in pieces])
+
+
+def _damaged(blob: Blob, what: str) -> ObjectDamaged:
+    return ObjectDamaged(
+        f"object {blob.name} is damaged: {what}",
+        hint="restore it from a backup, or run `batchflow doctor` to see what depends on it",
+    )
+
+
+def encode_rows(rows: Sequence[Any]) -> list[bytes]:
+    """Encode context rows, a page at a time."""
+    encode = msgspec.json.Encoder().encode
+    return [encode(row) for row in rows]

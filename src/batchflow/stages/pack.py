@@ -1,0 +1,84 @@
+"""A pack in the making: two objects that grow together, and the index of its keys."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import msgspec
+from xxhash import xxh3_64_intdigest
+
+from batchflow.machine.cost import reserve
+from batchflow.model.money import Nano
+from batchflow.model.state import Batch
+from batchflow.stages.context import Row
+from batchflow.stages.kit import Kit
+from batchflow.stages.objects import LinesWriter
+
+KEY_BYTES = 8
+ENTRY = KEY_BYTES + 4
+"""An index entry: a key's hash, then its row, both big-endian, so that entries sort as bytes."""
+
+
+def key_hash(key: str) -> bytes:
+    """Hash a key as the index holds it."""
+    return xxh3_64_intdigest(key.encode()).to_bytes(KEY_BYTES, "big")
+
+
+class Pack:
+    """Collects rows for one batch. Use it as a context: leaving without `seal` leaves nothing behind."""
+
+    def __init__(self, kit: Kit, *, retry: bool = False) -> None:
+        self.id = kit.fresh()
+        self.rows = 0
+        self.params_bytes = 0
+        self._kit = kit
+        self._retry = retry
+        self._reserved: Nano = 0
+        self._index: list[bytes] = []
+        self._encode = msgspec.json.Encoder().encode
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Pack":
+        """Begin both objects."""
+        blobs, prefix = self._kit.blobs, f"{self._kit.run}/{self.id}"
+        self._requests = LinesWriter(await self._stack.enter_async_context(blobs.create(f"{prefix}/requests")))
+        self._context = LinesWriter(await self._stack.enter_async_context(blobs.create(f"{prefix}/context")))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Drop what was not sealed."""
+        await self._stack.aclose()
+
+    async def add(self, params: Sequence[bytes], rows: Sequence[Row]) -> None:
+        """Append requests and what is known of each."""
+        first = self.rows
+        encode = self._encode
+        context = [encode(row) for row in rows]
+        size = sum(map(len, params))
+        for weight in self._kit.provider.weigh(params):
+            price = self._kit.prices.price(weight.model)
+            self._reserved += reserve(price, weight) if price else 0
+        self._index += [key_hash(row.key) + n.to_bytes(4, "big") for n, row in enumerate(rows, first)]
+        self.rows += len(rows)
+        self.params_bytes += size
+        await self._requests.write(params, size)
+        await self._context.write(context, sum(map(len, context)))
+
+    async def seal(self) -> Batch:
+        """Make the objects durable and describe the batch that they are."""
+        requests = await self._requests.finish()
+        context = await self._context.finish()
+        async with self._kit.blobs.create(f"{self._kit.run}/{self.id}/index") as writer:
+            await writer.write(b"".join(sorted(self._index)))
+            index = await writer.finish()
+        return Batch(
+            id=self.id,
+            run=self._kit.run,
+            wake_at=self._kit.now(),
+            count=self.rows,
+            bytes=self.params_bytes,
+            retry=self._retry,
+            reserved=self._reserved,
+            requests=requests,
+            context=context,
+            index=index,
+        )

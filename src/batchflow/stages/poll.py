@@ -1,0 +1,86 @@
+"""Poll: one listing for all batches in flight; a single look-up only for those it does not show."""
+
+from collections.abc import Sequence
+
+from batchflow.machine.batch import CancelSent, Deferred, Finished, GivenUp, Seen, step
+from batchflow.machine.cadence import next_poll
+from batchflow.machine.claims import PATIENCE, SLACK
+from batchflow.model.change import Count, Put
+from batchflow.model.remote import RemoteBatch
+from batchflow.model.state import Batch, BatchState, Intent, IntentState
+from batchflow.stages.kit import Kit
+from batchflow.stages.listing import list_until
+from batchflow.stages.twins import find_twins
+from batchflow.stages.watermark import Watermark
+
+ARCHIVED = "its results are gone: the provider keeps them for 29 days"
+TOGETHER = 5.0
+"""Batches whose turn is at most this far off share the listing at hand."""
+
+
+async def poll(kit: Kit, watermark: Watermark) -> None:
+    """Look at every batch in flight whose turn has come, or nearly."""
+    flying = await _flying(kit)
+    if not flying:
+        return
+    since = min(batch.submitted_at or 0.0 for batch in flying) - SLACK
+    listed = {remote.id: remote for remote in await list_until(kit, since, {batch.remote for batch in flying})}
+    for remote in listed.values():
+        watermark.seen(remote.created_at)
+    for batch in flying:
+        await _look(kit, batch, listed.get(batch.remote) or await kit.provider.status(batch.remote))
+    await _watch(kit, list(listed.values()))
+
+
+async def _flying(kit: Kit) -> Sequence[Batch]:
+    soon = kit.now() + TOGETHER
+    states = [BatchState.RUNNING, BatchState.CANCELING]
+    batches = await kit.store.find(Batch, {"run": kit.run, "state": states})
+    return [batch for batch in batches if batch.wake_at is None or batch.wake_at <= soon]
+
+
+async def _look(kit: Kit, batch: Batch, remote: RemoteBatch | None) -> None:
+    """Hand what the provider says about one batch to the machine."""
+    now = kit.now()
+    age = now - (batch.submitted_at or now)
+    wake_at = now + next_poll(age, None)
+    note = None
+    if remote is None:
+        event = _unseen(batch, now, wake_at)
+    elif remote.archived:
+        event = GivenUp(why=ARCHIVED)
+    elif remote.ended:
+        event = Finished(wake_at=now, ended_at=remote.ended_at)
+        note = kit.event("batch.ended", batch.id, f"after {age:.0f} s")
+    elif await _cancel(kit, batch):
+        event = CancelSent(wake_at=now + 1.0)
+        note = kit.event("batch.canceling", batch.id, "rows under way may still finish; they are collected and paid")
+    else:
+        event = Seen(wake_at=wake_at, expires_at=remote.expires_at or batch.expires_at)
+    stepped = step(batch, event)
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), *([note] if note else []))
+
+
+def _unseen(batch: Batch, now: float, wake_at: float) -> Deferred | GivenUp:
+    """Bear with a provider that does not know a batch it made: for a moment that is normal."""
+    last = (batch.expires_at or (batch.submitted_at or now) + 24 * 3600.0) + PATIENCE
+    if now > last:
+        return GivenUp(why=f"{batch.remote} is not known to the provider any more; what it cost is not known either")
+    return Deferred(wake_at=wake_at, why=f"{batch.remote} is not in the listing and cannot be looked up yet")
+
+
+async def _cancel(kit: Kit, batch: Batch) -> bool:
+    """Ask for cancellation if an operator wants it and the batch is surely ours."""
+    if batch.state is not BatchState.RUNNING or not batch.proven:
+        return False
+    if not batch.cancel and not (await kit.current()).cancel:
+        return False
+    return await kit.provider.cancel(batch.remote) is not None
+
+
+async def _watch(kit: Kit, listed: Sequence[RemoteBatch]) -> None:
+    """Look out for batches that were thought never to have been created."""
+    absent = await kit.store.find(Intent, {"run": kit.run, "state": IntentState.ABSENT})
+    watched = [intent for intent in absent if intent.watch_until is not None and intent.watch_until > kit.now()]
+    if watched:
+        await find_twins(kit, watched, listed)

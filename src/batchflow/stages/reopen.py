@@ -1,0 +1,52 @@
+"""Reopen: whatever waited for a person is looked at again when a run is picked up."""
+
+import msgspec
+
+from batchflow.machine.batch import Reopened, ReplyLost, step
+from batchflow.model import errors
+from batchflow.model.change import Count, Put
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Intent, IntentState
+from batchflow.stages.deliver import settle
+from batchflow.stages.kit import Kit
+from batchflow.stages.resolve import same_account
+
+DIED = "the process died in the middle of the call"
+
+
+async def reopen(kit: Kit) -> None:
+    """Make everything that waited due again, and call POSTs that died with their process what they are: in doubt."""
+    for batch in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
+        await _doubt(kit, batch)
+    for batch in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.HELD}):
+        stepped = step(batch, Reopened(wake_at=kit.now()))
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+    for part in await kit.store.find(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
+        due = msgspec.structs.replace(
+            part, version=part.version + 1, state=DeliveryState.DUE, attempts=0, wake_at=kit.now(), why=""
+        )
+        await kit.commit(Put(due))
+    for batch in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.COLLECTED}):
+        await settle(kit, batch.id)
+
+
+async def _doubt(kit: Kit, batch: Batch) -> None:
+    """Count the grace from now: the dead process may have sent its last byte at any moment until its lease ran out."""
+    stepped = step(batch, ReplyLost(wake_at=kit.now(), why=DIED))
+    intents = await kit.store.find(Intent, {"token": batch.token})
+    moved = [msgspec.structs.replace(i, version=i.version + 1, last_byte_at=kit.now()) for i in intents]
+    note = kit.event("batch.in_doubt", batch.id, f"{DIED}; it is looked for in the listing")
+    await kit.commit(Put(stepped.batch), *(Put(i) for i in moved), Count(kit.run, stepped.books), note)
+
+
+async def refuse_other_account(kit: Kit) -> None:
+    """Refuse to touch batches in flight with a key that cannot see them."""
+    here = kit.provider.binding()
+    states = [BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED]
+    for batch in await kit.store.find(Batch, {"run": kit.run, "state": states}):
+        for intent in await kit.store.find(Intent, {"batch": batch.id, "state": IntentState.ACCEPTED}):
+            if not same_account(intent.binding, here):
+                raise errors.RunRefused(
+                    f"batch {batch.id} is in flight at {intent.binding.base_url} under another key (fingerprint "
+                    f"{intent.binding.key}); this key's fingerprint is {here.key}. Nothing was touched and nothing was sent",
+                    hint="run it again with the key it was started with, or from a key of the same workspace",
+                )

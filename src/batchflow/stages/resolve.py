@@ -1,0 +1,141 @@
+"""Resolve: find out what became of create calls whose reply was lost.
+
+The calls of every run in the store are judged together, for they compete for the same unknown batches; but only this
+run's batches are moved.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from batchflow.machine.backoff import backoff
+from batchflow.machine.batch import Adopted, Doubted, GivenUp, Vanished, step
+from batchflow.machine.claims import SLACK, Adopt, Ask, GoneMissing, Verdict, Wait, candidates_of, judge
+from batchflow.model.change import Count, Note, Put, Step
+from batchflow.model.remote import RemoteBatch
+from batchflow.model.state import Batch, BatchState, Binding, Intent, IntentState, Remote
+from batchflow.stages.evidence import Evidence
+from batchflow.stages.kit import Kit
+from batchflow.stages.listing import list_until
+
+LOOK_AGAIN = 15.0
+WATCH = 48 * 3600.0
+
+
+async def resolve(kit: Kit, evidence: Evidence) -> None:
+    """Judge every open intent of the store against one listing; move the batches of this run."""
+    doubted = {b.token: b for b in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.IN_DOUBT})}
+    intents = [i for i in await kit.store.find(Intent, {"state": IntentState.OPEN}) if await _in_doubt(kit, i)]
+    mine = [intent for intent in intents if intent.token in doubted]
+    if not mine:
+        return
+    if stranger := next((i for i in mine if not same_account(i.binding, kit.provider.binding())), None):
+        await _wrong_account(kit, doubted[stranger.token], stranger)
+        return
+    started = kit.now()
+    if await _by_fact(kit, doubted):
+        return
+    unknown = await _unknown(kit, min(intent.watermark for intent in intents) - SLACK)
+    claimed = {remote.id: remote for i in intents for remote in candidates_of(i, unknown, evidence.tokens)}
+    await evidence.read(kit, claimed.values())
+    grace = kit.parts.rules.submit.grace
+    verdicts = judge(intents, unknown, evidence.tokens, now=started, grace=grace)
+    for intent in mine:
+        await _obey(kit, doubted[intent.token], intent, verdicts[intent.token], started)
+
+
+async def _in_doubt(kit: Kit, intent: Intent) -> bool:
+    """Leave out calls that are being made at this moment, here or in another process: their replies may yet come.
+
+    A batch adopted by its count alone stays in: until its token is read, the batch it took may be somebody else's.
+    """
+    batch = await kit.store.get(Batch, intent.batch)
+    return batch is not None and batch.state is not BatchState.SUBMITTING and not batch.proven
+
+
+def same_account(one: Binding, other: Binding) -> bool:
+    """Tell whether two calls go to the same workspace, as far as is known."""
+    if one.base_url != other.base_url:
+        return False
+    if one.key == other.key:
+        return True
+    known = one.organization and one.workspace and other.organization and other.workspace
+    return bool(known) and (one.organization, one.workspace) == (other.organization, other.workspace)
+
+
+async def _wrong_account(kit: Kit, batch: Batch, intent: Intent) -> None:
+    """Touch nothing: another account's listing says nothing about this batch."""
+    why = (
+        f"it was sent with another key (fingerprint {intent.binding.key} at {intent.binding.base_url}), so this key's "
+        "listing cannot tell whether it exists. Nothing was sent again. Run it with the key it was sent with"
+    )
+    await _move(kit, batch, GivenUp(why=why), [])
+
+
+async def _by_fact(kit: Kit, doubted: Mapping[str, Batch]) -> bool:
+    """Look in our own books first: a reply that was noted before the crash settles it."""
+    facts = await kit.store.find(Remote, {"token": list(doubted)})
+    for fact in facts:
+        await _move(
+            kit, doubted[fact.token], Adopted(wake_at=kit.now(), remote=fact.id, expires_at=None, proven=True), []
+        )
+    return bool(facts)
+
+
+async def _unknown(kit: Kit, since: float) -> list[RemoteBatch]:
+    """List the batches that no fact of ours names."""
+    listed = [remote for remote in await list_until(kit, since) if remote.created_at >= since]
+    known = {
+        fact.id
+        for fact in await kit.store.find(Remote, {"id": [remote.id for remote in listed]}, limit=len(listed) + 1)
+    }
+    return [remote for remote in listed if remote.id not in known]
+
+
+async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, started: float) -> None:
+    match verdict:
+        case Adopt(remote=remote, proven=proven):
+            fact = Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="adopted")
+            adopted = Adopted(wake_at=kit.now(), remote=remote.id, expires_at=remote.expires_at, proven=proven)
+            # A claim by count alone becomes a fact only when its token is read, at collection.
+            settled = [Put(_changed(intent, state=IntentState.ACCEPTED)), Note(fact)] if proven else []
+            await _move(kit, batch, adopted, settled)
+        case GoneMissing():
+            await _gone(kit, batch, intent)
+        case Ask(why=why):
+            await _move(
+                kit, batch, GivenUp(why=f"{why}. At most one batch of {batch.count} requests may have been paid"), []
+            )
+        case Wait(why=why):
+            healthy = _changed(intent, healthy=intent.healthy + 1) if started >= intent.last_byte_at else intent
+            wake = kit.now() + min(LOOK_AGAIN, backoff(batch.tries))
+            await _move(kit, batch, Doubted(wake_at=wake, why=why), [Put(healthy)] if healthy is not intent else [])
+
+
+async def _gone(kit: Kit, batch: Batch, intent: Intent) -> None:
+    """Make it payable again, or leave that to a person; either way keep looking out for it."""
+    absent = _changed(intent, state=IntentState.ABSENT, watch_until=kit.now() + WATCH)
+    if kit.parts.rules.submit.on_absent == "hold":
+        why = "it is not in the listing, so most likely it was never created; `on_absent: hold` leaves sending it again to you"
+        await _move(kit, batch, GivenUp(why=why), [])
+        return
+    await _move(kit, batch, Vanished(wake_at=kit.now()), [Put(absent)])
+
+
+async def _move(kit: Kit, batch: Batch, event: Adopted | Doubted | GivenUp | Vanished, more: Sequence[Step]) -> None:
+    stepped = step(batch, event)
+    told = [] if isinstance(event, Doubted) else [_tell(kit, stepped.batch)]
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), *more, *told)
+
+
+def _tell(kit: Kit, batch: Batch) -> Note:
+    texts = {
+        BatchState.RUNNING: f"found as {batch.remote}; nothing was paid twice",
+        BatchState.DRAFTED: "it was never created, so it may be sent again",
+        BatchState.HELD: batch.why,
+    }
+    return kit.event(f"batch.resolved.{batch.state}", batch.id, texts[batch.state])
+
+
+def _changed(intent: Intent, **changes: object) -> Intent:
+    return msgspec.structs.replace(intent, version=intent.version + 1, **changes)

@@ -1,0 +1,244 @@
+"""Submit: the only step that costs money.
+
+Intent first (token, count, watermark, account, reservation: committed before the call), then one POST that nobody repeats,
+then what is known: accepted, refused, or in doubt. A batch whose reply is lost leaves `in_doubt` only through `resolve`.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+
+import msgspec
+
+from batchflow.machine.backoff import backoff
+from batchflow.machine.batch import (
+    UNCERTAIN,
+    Accepted,
+    Deferred,
+    Intended,
+    Oversized,
+    PutOff,
+    Rejected,
+    ReplyLost,
+    Withdrawn,
+    step,
+)
+from batchflow.machine.run import LIVE, Paused
+from batchflow.model import errors
+from batchflow.model.change import Cap, Count, Note, Put, Step
+from batchflow.model.remote import RemoteBatch
+from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote
+from batchflow.model.words import Word
+from batchflow.ports.provider import Outgoing
+from batchflow.stages.fail import rejected_rows
+from batchflow.stages.kit import Kit
+from batchflow.stages.objects import read_footer, read_frames
+from batchflow.stages.split import split
+from batchflow.stages.watermark import Watermark
+
+MEMORY = 2 << 20
+PAUSING = frozenset({Word.UNAUTHORIZED, Word.NO_CREDIT})
+FIRST_POLL = 1.0
+
+
+async def submit(kit: Kit, id: str, watermark: Watermark) -> None:
+    """Send one drafted batch, if it may be sent now."""
+    batch = await kit.batch(id)
+    run = await kit.current()
+    if batch.state is not BatchState.DRAFTED or run.state not in LIVE:
+        return
+    if batch.cancel or run.cancel:
+        await withdraw(kit, batch)
+        return
+    if rival := await _rival(kit, batch):
+        await _defer(kit, batch, 2.0, f"waits for batch {rival}, which has as many requests and an unknown fate")
+        return
+    intent = await _intend(kit, batch, await watermark.get(kit))
+    if intent is None:
+        return
+    async with kit.hold(MEMORY):
+        await _send(kit, intent, watermark)
+
+
+async def withdraw(kit: Kit, batch: Batch) -> None:
+    """Cancel a batch that was never sent: its rows are canceled, nothing was paid."""
+    stepped = step(batch, Withdrawn())
+    await kit.commit(
+        Put(stepped.batch),
+        Count(kit.run, stepped.books),
+        *rejected_rows(kit, stepped.batch, Word.CANCELED, "canceled before it was sent"),
+        kit.event("batch.canceled", batch.id, "canceled before it was sent; nothing was paid"),
+    )
+
+
+async def _rival(kit: Kit, batch: Batch) -> str:
+    """Find a batch of the same size whose fate is unknown: while there is one, a lost reply could not be told apart."""
+    uncertain = await kit.store.find(Batch, {"state": UNCERTAIN, "count": batch.count})
+    return next((other.id for other in uncertain if other.id != batch.id), "")
+
+
+async def _defer(kit: Kit, batch: Batch, after: float, why: str) -> None:
+    stepped = step(batch, Deferred(wake_at=kit.now() + after, why=why))
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+
+
+async def _intend(kit: Kit, batch: Batch, watermark: float) -> Intent | None:
+    """Commit the intent, within the budget; None when the budget says no."""
+    now = kit.now()
+    token = kit.token()
+    stepped = step(batch, Intended(token=token, submitted_at=now))
+    intent = Intent(
+        token=token,
+        run=kit.run,
+        batch=batch.id,
+        count=batch.count,
+        at=now,
+        last_byte_at=now,
+        watermark=watermark,
+        binding=kit.provider.binding(),
+    )
+    budget = kit.parts.rules.budget
+    cap = [Cap(kit.run, ("reserved", "paid"), budget)] if budget is not None else []
+    try:
+        await kit.commit(Put(stepped.batch), Put(intent), Count(kit.run, stepped.books), *cap)
+    except errors.OverCap:
+        await _over_budget(kit, batch)
+        return None
+    return intent
+
+
+async def _over_budget(kit: Kit, batch: Batch) -> None:
+    """Wait for reservations in flight to be settled; with none in flight the money is really gone."""
+    books = await kit.store.books(kit.run)
+    if books["reserved"]:
+        await _defer(kit, batch, 5.0, "waits for the budget: batches in flight hold the rest of it")
+        return
+    await kit.step_run(
+        Paused("the budget is used up: the next batch could cost more than is left", None),
+        kit.event("run.paused", kit.run, "budget"),
+    )
+
+
+async def _send(kit: Kit, intent: Intent, watermark: Watermark) -> None:
+    """Make the call, and commit what is known after it."""
+    batch = await kit.batch(intent.batch)
+    deadline = kit.boot() + kit.parts.rules.submit.timeout
+    assert batch.requests is not None
+    chunks = _chunks(kit, batch)
+    outgoing = Outgoing(
+        token=intent.token,
+        count=batch.count,
+        params_bytes=batch.bytes,
+        chunks=chunks,
+        check=lambda: kit.still_mine(deadline),
+        timeout=kit.parts.rules.submit.timeout,
+    )
+    try:
+        remote = await kit.provider.submit(outgoing)
+    except errors.Unreachable as error:
+        await _put_off(kit, batch, intent, error)
+    except errors.Refused as error:
+        await _refused(kit, batch, intent, error)
+    except errors.ReplyLost as error:
+        await lost(kit, batch, intent, error.message)
+    else:
+        await _accepted(kit, batch, intent, remote)
+        watermark.seen(remote.created_at)
+    finally:
+        await chunks.aclose()
+
+
+async def _chunks(kit: Kit, batch: Batch) -> AsyncGenerator[Sequence[bytes]]:
+    assert batch.requests is not None
+    async for lines in read_frames(kit.blobs, batch.requests, await read_footer(kit.blobs, batch.requests)):
+        yield lines
+
+
+async def _accepted(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> None:
+    """Write down that money was spent: first as a fact that needs no permission, then as the batch's new state."""
+    now = kit.now()
+    fact = Note(Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=now))
+    accepted = Accepted(wake_at=now + FIRST_POLL, remote=remote.id, expires_at=remote.expires_at)
+    stepped = step(batch, accepted)
+    done = msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED)
+    try:
+        await kit.commit(
+            fact,
+            Put(stepped.batch),
+            Put(done),
+            Count(kit.run, stepped.books),
+            kit.event("batch.submitted", batch.id, f"{batch.count} requests as {remote.id}", {"remote": remote.id}),
+        )
+    except errors.StoreError:
+        await kit.record(fact)
+        raise
+
+
+async def _put_off(kit: Kit, batch: Batch, intent: Intent, error: errors.ProviderError) -> None:
+    """Nothing was created: the rows wait, and are sent again later."""
+    wait = max(error.retry_after or 0.0, backoff(batch.tries))
+    stepped = step(batch, PutOff(wake_at=kit.now() + wait, why=error.message))
+    await kit.commit(
+        Put(stepped.batch),
+        Put(_refuse(intent)),
+        Count(kit.run, stepped.books),
+        kit.event("batch.put_off", batch.id, error.message, {"after": wait}),
+    )
+    raise error
+
+
+async def _refused(kit: Kit, batch: Batch, intent: Intent, error: errors.Refused) -> None:
+    """Sort a definite no: for the account, for the size, for now, or for good."""
+    if error.max_requests or error.word is Word.TOO_LARGE:
+        await _too_large(kit, batch, intent, error)
+    elif error.word in PAUSING:
+        stepped = step(batch, PutOff(wake_at=kit.now(), why=error.message))
+        await kit.commit(Put(stepped.batch), Put(_refuse(intent)), Count(kit.run, stepped.books))
+        await pause(kit, error)
+    elif error.word in {Word.INVALID, Word.UNKNOWN_MODEL, Word.CONTEXT_EXCEEDED}:
+        stepped = step(batch, Rejected(blanket=error.word, why=error.message))
+        await kit.commit(
+            Put(stepped.batch),
+            Put(_refuse(intent)),
+            Count(kit.run, stepped.books),
+            *rejected_rows(kit, stepped.batch, error.word, error.message),
+            kit.event("batch.refused", batch.id, error.message),
+        )
+    else:
+        await _put_off(kit, batch, intent, error)
+
+
+async def pause(kit: Kit, error: errors.ProviderError) -> None:
+    """Pause the run for a reason that only its owner can mend; every row is kept."""
+    run = await kit.current()
+    if run.state in LIVE:
+        await kit.step_run(Paused(error.message, error.word), kit.event("run.paused", kit.run, error.message))
+
+
+async def _too_large(kit: Kit, batch: Batch, intent: Intent, error: errors.Refused) -> None:
+    """Send the rows in smaller batches; a single row that is too large alone is a dead letter."""
+    if batch.count == 1:
+        stepped = step(batch, Rejected(blanket=Word.TOO_LARGE, why=error.message))
+        more: list[Step] = rejected_rows(kit, stepped.batch, Word.TOO_LARGE, error.message)
+    else:
+        stepped = step(batch, Oversized(why=error.message))
+        most = error.max_requests or batch.count
+        more = await split(kit, batch, most if most < batch.count else (batch.count + 1) // 2)
+    await kit.commit(Put(stepped.batch), Put(_refuse(intent)), Count(kit.run, stepped.books), *more)
+
+
+async def lost(kit: Kit, batch: Batch, intent: Intent, why: str) -> None:
+    """Put a batch in doubt: it may have been created. The grace counts from now, when the last byte may have left."""
+    now = kit.now()
+    stepped = step(batch, ReplyLost(wake_at=now, why=why))
+    moved = msgspec.structs.replace(intent, version=intent.version + 1, last_byte_at=now)
+    await kit.commit(
+        Put(stepped.batch),
+        Put(moved),
+        Count(kit.run, stepped.books),
+        kit.event(
+            "batch.in_doubt", batch.id, f"{why}. It may or may not have been created; it is looked for in the listing"
+        ),
+    )
+
+
+def _refuse(intent: Intent) -> Intent:
+    return msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.REFUSED)

@@ -1,0 +1,110 @@
+"""Verdicts: what becomes of each row that is not simply good. Rows that share a fate share one setback."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from batchflow.machine.bitmap import bitmap
+from batchflow.model.result import Bad, Result
+from batchflow.model.state import Batch, Decision, Setback
+from batchflow.model.words import BILLED, Word
+from batchflow.ports.check import Check
+from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry
+from batchflow.stages.kit import Kit
+
+
+@dataclass(slots=True)
+class Group:
+    """Rows of one fate."""
+
+    attempt: int
+    word: Word
+    decision: Decision
+    change: dict[str, object]
+    after: float
+    sample: str
+    rows: list[int] = field(default_factory=list[int])
+
+
+class Verdicts:
+    """Collects the fates of a batch's rows."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self.groups: dict[tuple[object, ...], Group] = {}
+        self.pause: tuple[Word, str] | None = None
+        self.wasted = 0
+
+    def take(self, results: Sequence[Result]) -> None:
+        """Judge some rows."""
+        for result in results:
+            judged = examine(result, self._kit.parts.checks) if result.word is Word.OK else result
+            if judged.word is not Word.OK:
+                self._decide(judged)
+
+    def _decide(self, result: Result) -> None:
+        failure = Failure(
+            word=result.word,
+            message=result.error,
+            key=result.key,
+            carried=result.carried,
+            attempt=result.attempt,
+        )
+        match self._kit.parts.retry.decide(failure):
+            case Retry(after=after, change=change):
+                self._join(result, Decision.AGAIN, change, after)
+                self.wasted += result.cost if result.word in BILLED else 0
+            case GiveUp():
+                self._join(result, Decision.DEAD, {}, 0.0)
+            case Accept():
+                self._join(result, Decision.KEEP, {}, 0.0)
+            case Pause(why=why):
+                self.pause = self.pause or (result.word, why)
+                self._join(result, Decision.AGAIN, {"same_attempt": True}, 0.0)
+
+    def _join(self, result: Result, decision: Decision, change: dict[str, object], after: float) -> None:
+        key = (result.attempt, result.word, decision, after, msgspec.json.encode(change, order="sorted"))
+        group = self.groups.get(key)
+        if group is None:
+            group = Group(result.attempt, result.word, decision, change, after, f"{result.key}: {result.error}")
+            self.groups[key] = group
+        group.rows.append(result.row)
+
+    def count(self, decision: Decision, *, canceled: bool = False) -> int:
+        """Count the rows of a fate; canceled rows are booked apart from dead ones."""
+        return sum(
+            len(group.rows)
+            for group in self.groups.values()
+            if group.decision is decision and (group.word is Word.CANCELED) is canceled
+        )
+
+    def setbacks(self, batch: Batch) -> list[Setback]:
+        """Write the fates down."""
+        now = self._kit.now()
+        return [
+            Setback(
+                id=f"{batch.id}/{group.attempt}/{group.word}/{number}",
+                run=batch.run,
+                batch=batch.id,
+                attempt=group.attempt,
+                word=group.word,
+                decision=group.decision,
+                count=len(group.rows),
+                rows=bitmap(group.rows, batch.count),
+                change=group.change,
+                wake_at=now + group.after if group.decision is Decision.AGAIN else None,
+                sample=group.sample[:500],
+            )
+            for number, group in enumerate(self.groups.values())
+        ]
+
+
+def examine(result: Result, checks: Sequence[Check]) -> Result:
+    """Pass a good row through the job's checks; the first that says no gives it its word."""
+    for check in checks:
+        verdict = check.check(result)
+        if isinstance(verdict, Bad):
+            return msgspec.structs.replace(result, word=verdict.word, error="; ".join(verdict.reasons))
+        result = verdict
+    return result

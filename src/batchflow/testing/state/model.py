@@ -18,7 +18,7 @@ from batchflow.model.errors import StoreError
 from batchflow.model.state import Batch, Decision, Delivery, DeliveryState, Event, Intent, Setback
 from batchflow.ports.state import StateStore
 from batchflow.testing.clock import ManualClock
-from batchflow.testing.state.samples import a_batch, a_delivery, a_setback, an_event
+from batchflow.testing.samples import a_batch, a_delivery, a_setback, an_event
 from batchflow.testing.state.values import anything
 
 _KINDS: tuple[type[Entity | Fact], ...] = (Batch, Delivery, Setback, Event)

@@ -42,8 +42,11 @@ def _is_there(path: Path) -> bool:
 
 
 def _look(path: Path, *, newest: int) -> None:
-    """Judges a file through a read-only connection: even closing a writable one can write to it."""
-    database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+    """Judges a file through a connection that cannot write: even closing a writable one may fold the log into it."""
+    log = path.with_name(f"{path.name}-wal")
+    # Without a log, a read-only connection would make an empty one and leave it; an `immutable` one makes nothing.
+    how = "mode=ro" if _is_there(log) else "immutable=1"
+    database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, isolation_level=None)
     try:
         _refuse_what_is_not_ours(database, path)
         _refuse_newer(database, path, newest=newest)

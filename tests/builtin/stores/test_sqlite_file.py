@@ -1,9 +1,12 @@
 """The file: what it looks like, who may read it, and what is never touched."""
 
+import os
 import shutil
 import sqlite3
 import stat
+from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 
@@ -11,6 +14,7 @@ from batchflow.builtin.stores.sqlite import sqlite_state
 from batchflow.builtin.stores.sqlite.queries import DUE, NEXT_WAKE
 from batchflow.builtin.stores.sqlite.rows import TABLE_NAMES
 from batchflow.builtin.stores.sqlite.schema import _bring_forward, _migrations, open_database
+from batchflow.builtin.stores.sqlite.trouble import explain
 from batchflow.model.change import Put
 from batchflow.model.errors import Bug, SchemaTooNew, StoreUnavailable
 from batchflow.model.state import Lease, Run
@@ -244,3 +248,53 @@ def test_a_migration_that_fails_changes_nothing(path):
     _bring_forward(database, path, [good, "CREATE TABLE c (x);"])
     assert database.execute("PRAGMA user_version").fetchone() == (2,)
     database.close()
+
+
+async def test_a_commit_that_is_cancelled_is_finished_all_the_same(path):
+    store = sqlite_state(path=path)
+    await store.open()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await store.commit((Put(a_run()),))
+    assert await store.get(Run, RUN) == a_run()
+    await store.close()
+
+
+async def test_a_database_without_room_says_so_and_works_on_when_there_is_some(path):
+    """SQLite itself limits the pages here: the very error that it gives when the disk has no more."""
+    store = sqlite_state(path=path)
+    await store.open()
+    pages = await store._connection.inside(lambda database: database.execute("PRAGMA page_count").fetchone()[0])
+    await store._connection.inside(lambda database: database.execute(f"PRAGMA max_page_count = {pages + 1}").fetchall())
+    big = a_run(why="x" * 100_000)
+    with pytest.raises(StoreUnavailable, match=r"disk is full.*Nothing of this change was written") as full:
+        await store.commit((Put(a_run("small")), Put(big)))
+    assert "Free some space" in full.value.hint
+    await store._connection.inside(lambda database: database.execute("PRAGMA max_page_count = 1000000").fetchall())
+    assert await store.find(Run, {}) == []
+    await store.commit((Put(big),))
+    assert await store.find(Run, {}) == [big]
+    await store.close()
+
+
+def test_after_a_failed_sync_nobody_claims_to_know():
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    assert "not known whether the last change" in str(explain(error, Path("state.db")))
+
+
+def test_our_own_mistakes_are_not_blamed_on_the_disk():
+    with pytest.raises(sqlite3.OperationalError) as error:
+        sqlite3.connect(":memory:").execute("SELEKT 1")
+    assert explain(error.value, Path("state.db")) is None
+    assert explain(sqlite3.ProgrammingError("closed"), Path("state.db")) is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder; the full-disk tests stand in for it")
+async def test_a_read_only_folder_says_so(made):
+    made.parent.chmod(0o500)
+    made.chmod(0o400)
+    with pytest.raises(StoreUnavailable, match=r"cannot be opened for writing") as refused:
+        await sqlite_state(path=made).open()
+    made.parent.chmod(0o700)
+    assert "must be writable" in refused.value.hint

@@ -23,7 +23,7 @@ def open_database(path: Path, patience: float) -> sqlite3.Connection:
     """Gives a connection to a file of the present schema; whatever is not ours to touch is left as it was."""
     migrations = _migrations()
     if _is_there(path):
-        _look(path, newest=len(migrations))
+        _look(path, patience, newest=len(migrations))
     else:
         private_folder(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
@@ -41,12 +41,13 @@ def _is_there(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _look(path: Path, *, newest: int) -> None:
+def _look(path: Path, patience: float, *, newest: int) -> None:
     """Judges a file through a connection that cannot write: even closing a writable one may fold the log into it."""
     log = path.with_name(f"{path.name}-wal")
     # Without a log, a read-only connection would make an empty one and leave it; an `immutable` one makes nothing.
     how = "mode=ro" if _is_there(log) else "immutable=1"
-    database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, isolation_level=None)
+    address = f"file:{quote(str(path.absolute()))}?{how}"
+    database = sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None)
     try:
         _refuse_what_is_not_ours(database, path)
         _refuse_newer(database, path, newest=newest)

@@ -182,3 +182,19 @@ asyncio.run(sqlite_state(path=Path(sys.argv[1])).open())
     ended = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"StoreUnavailable: {path} could not be read or written" in ended.stderr
+
+
+async def test_processes_that_come_and_go_do_not_trip_over_each_other(path, reopened):
+    """Whoever closes last folds the log away, perhaps just when somebody else looks at the file."""
+    come_and_go = """
+for _ in range(40):
+    await store.close()
+    await store.open()
+    await store.commit((Count(RUN, {"read": 1}),))
+"""
+    children = [start(path, f"child-{n}", come_and_go) for n in range(3)]
+    go(*children)
+    assert [child.wait() for child in children] == [0, 0, 0]
+    await reopened.open()
+    assert (await reopened.books(RUN))["read"] == 120
+    [child.communicate() for child in children]

@@ -29,11 +29,11 @@ def _keeps_ascii(name: str) -> bool:
 
 
 def garbled(line: bytes, encoding: str) -> str:
-    """Says where a line stops being text; "" when it is text."""
+    """Says where some bytes stop being text; "" when they are text."""
     try:
         line.decode(encoding)
     except UnicodeDecodeError as error:
-        return f"invalid {encoding.upper()} at byte {error.start + 1} of the line"
+        return f"invalid {encoding.upper()} at byte {error.start + 1}"
     return ""
 
 

@@ -28,7 +28,7 @@ def find(path: Path) -> Iterator[Found]:
     """Yields the files that a path or pattern names, sorted folder by folder; none at all is a `SourceError`."""
     fixed, pattern = _split(path)
     if not pattern:
-        yield _single(path)
+        yield single(path)
         return
     files = _walk(str(fixed), (), pattern)
     first = next(files, None)
@@ -46,7 +46,8 @@ def _split(path: Path) -> tuple[Path, Names]:
     return Path(*path.parts[:wild]), path.parts[wild:]
 
 
-def _single(path: Path) -> Found:
+def single(path: Path) -> Found:
+    """Takes a path as one regular file, or says why it is none."""
     if path.is_file():
         return Found(_printable(path.name), str(path))
     if path.is_dir():

@@ -5,18 +5,18 @@ type means in a job file, `complaints` how its findings are told.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from batchflow.extend.annotations import Referenced, plainly, readable
+from batchflow.extend.annotations import Referenced, mentions, plainly, readable
 from batchflow.extend.complaints import problems
 from batchflow.model.errors import PluginError
 from batchflow.model.problem import Problem
-from batchflow.model.units import Doc, Given
+from batchflow.model.units import Doc, Given, Secret
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -34,6 +34,11 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     def required(self) -> bool:
         """There is no default."""
         return self.default is REQUIRED
+
+    @property
+    def secret(self) -> bool:
+        """Its value, or something in it, must not be shown."""
+        return mentions(self.annotation, Secret)
 
     @property
     def type(self) -> str:
@@ -67,13 +72,18 @@ class Spec:
         doc = (inspect.getdoc(factory) or "").partition("\n")[0]
         return cls({one.name: _parameter(one) for one in declared}, open_ended=open_ended, doc=doc)
 
-    def parse(self, options: Mapping[str, Any], base: Path) -> tuple[dict[str, Any], list[Problem]]:
-        """Read options into keyword arguments, or find every problem at once. Paths are taken from `base`."""
+    def parse(
+        self, options: Mapping[str, Any], base: Path, *, beside: Sequence[str] = ()
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """Read options into keyword arguments, or find every problem at once. Paths are taken from `base`.
+
+        `beside` names options of the same map that somebody else reads, so that a slip is told from them too.
+        """
         try:
             read = self._model.model_validate(dict(options), context={"base": base})
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
-            return {}, problems(found, options, list(self.parameters))
+            return {}, problems(found, options, [*self.parameters, *beside])
         return self._kwargs(read, base), []
 
     def schema(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ is the only way to know it.
 """
 
 from batchflow.model.money import DOLLAR, Nano, Price
+from batchflow.model.remote import Weight
 from batchflow.model.result import Usage
 
 BATCH_SHARE = 0.5
@@ -45,3 +46,9 @@ def _writes(price: Price, usage: Usage, written: int) -> float:
 def _fees(usage: Usage) -> Nano:
     tools = usage.server_tool_use
     return ((tools.web_search_requests or 0) if tools else 0) * SEARCH
+
+
+def reserve(price: Price, weight: Weight) -> Nano:
+    """Say what some requests may cost in a batch: their estimated input, and all the output they are allowed."""
+    tokens = weight.input_tokens * price.input + weight.max_output_tokens * price.output
+    return round(tokens * _PER_TOKEN * BATCH_SHARE)

@@ -22,8 +22,9 @@ from batchflow.builtin.anthropic.problems import read_problem
 from batchflow.builtin.anthropic.replies import read_batch, read_page
 from batchflow.builtin.anthropic.rows import answered, read_rows
 from batchflow.builtin.anthropic.verdicts import Reply
+from batchflow.builtin.anthropic.weigh import weigh
 from batchflow.model.errors import BadReply, BatchflowError, Bug, ProviderError, Refused, Unreachable
-from batchflow.model.remote import Limits, ListPage, RemoteBatch
+from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer
 from batchflow.model.state import Binding
 from batchflow.model.units import Doc, Seconds, Secret
@@ -94,6 +95,9 @@ class AnthropicProvider:
         """One row may fill a batch: whether a smaller limit holds for it is not known, and the row's error would say so."""
         frame = body_bytes(count=1, params_bytes=0, token_length=LONGEST_NAME)
         return Limits(requests=MOST_REQUESTS, bytes=MOST_BYTES, record_bytes=MOST_BYTES - frame)
+
+    def weigh(self, params: Sequence[bytes]) -> Sequence[Weight]:
+        return weigh(params)
 
     def body_bytes(self, *, count: int, params_bytes: int, token_length: int) -> int:
         return body_bytes(count=count, params_bytes=params_bytes, token_length=token_length)

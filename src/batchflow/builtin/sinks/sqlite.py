@@ -23,6 +23,7 @@ from batchflow.builtin.sinks import statements
 from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.fields import Fields, compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, as_text, unwritable
+from batchflow.builtin.sinks.receipt import known
 from batchflow.builtin.sinks.statements import Mode
 from batchflow.model.errors import SinkError
 from batchflow.model.result import Result
@@ -63,16 +64,16 @@ class SqliteSink:
         self._touched = 0
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
-        known = msgspec.convert(last, TableReceipt) if last else None
+        confirmed = known(last, TableReceipt)
         try:
-            await self._blocking(lambda: self._open(context, known))
+            await self._blocking(lambda: self._open(context, confirmed))
         except BaseException:
             self._close()
             raise
 
     async def write(self, part: Part) -> Receipt:
-        if known := await self._blocking(lambda: self._begin(part.name)):
-            return known
+        if receipt := await self._blocking(lambda: self._begin(part.name)):
+            return receipt
         try:
             async for rows in part.rows:
                 await self._blocking(lambda rows=rows: self._add(rows))
@@ -108,10 +109,10 @@ class SqliteSink:
     def _begin(self, part: str) -> Receipt | None:
         self._written = self._touched = 0
         self._execute("BEGIN IMMEDIATE")
-        if known := self._receipt_of(part):
+        receipt = self._receipt_of(part)
+        if receipt:
             self._execute("ROLLBACK")
-            return known
-        return None
+        return receipt
 
     def _add(self, rows: Sequence[Result]) -> None:
         assert self._database is not None
@@ -150,9 +151,7 @@ class SqliteSink:
     def _explained(self, work: Callable[[], T]) -> T:
         try:
             return work()
-        except sqlite3.Error as error:
-            raise self._cannot(error) from error
-        except OSError as error:
+        except (sqlite3.Error, OSError) as error:
             raise self._cannot(error) from error
 
     def _cannot(self, error: Exception) -> SinkError:

@@ -13,6 +13,7 @@ def stale(entity: Entity) -> Stale:
     found = "it exists already" if entity.version == 1 else f"its stored version is not {entity.version - 1}"
     return Stale(
         f"{type(entity).__name__} {name} was changed by somebody else: {found}. Nothing of this change was written.",
+        subject=name,
         hint="Read it again and decide anew.",
     )
 

@@ -46,6 +46,7 @@ CREATE TABLE batches (
     ended_at     REAL,
     blanket      TEXT,
     why          TEXT    NOT NULL,
+    good         INTEGER NOT NULL,
     sequence     INTEGER
 );
 

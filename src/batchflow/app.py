@@ -1,0 +1,258 @@
+"""The app: puts the pieces together, once, and runs jobs. `from batchflow import Batchflow, Job`."""
+
+import os
+import random
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+import anyio
+import msgspec
+
+from batchflow.engine.clock import SystemClock
+from batchflow.engine.driver import Driver
+from batchflow.engine.ids import token, uuid7
+from batchflow.engine.lease import DriverLease
+from batchflow.engine.memory import BUDGET, Memory
+from batchflow.extend.facade import Plugins
+from batchflow.job import Job
+from batchflow.machine.begin import AlreadyDone, PickUp, Refuse, begin
+from batchflow.machine.run import Resumed
+from batchflow.model import errors
+from batchflow.model.change import Put
+from batchflow.model.money import Price
+from batchflow.model.state import Event, Outlet, Run, RunState
+from batchflow.ports.blobs import BlobStore
+from batchflow.ports.clock import Clock
+from batchflow.ports.prices import Prices
+from batchflow.ports.provider import Provider
+from batchflow.ports.retry import RetryPolicy
+from batchflow.ports.sink import SinkContext
+from batchflow.ports.state import StateStore
+from batchflow.stages.draft import Reader
+from batchflow.stages.kit import Kit, Parts
+from batchflow.stages.reopen import refuse_other_account, reopen
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run stands, and its books. `driven` is False for a run that had delivered everything before."""
+
+    run: Run
+    books: Mapping[str, int]
+    driven: bool = True
+
+
+class Batchflow:
+    """Runs jobs against one state folder and one provider.
+
+        async with Batchflow(".batchflow", provider=anthropic()) as flow:
+            report = await flow.run(job)
+
+    It installs no signal handlers, sets up no logging and keeps no global state; two of them live side by side. `on_event`
+    is called after each commit with what happened. `stop()` ends a `run` gracefully, from a signal handler of yours.
+    """
+
+    def __init__(
+        self,
+        state: Path | str = ".batchflow",
+        *,
+        provider: Provider | None = None,
+        store: StateStore | None = None,
+        blobs: BlobStore | None = None,
+        prices: Prices | None = None,
+        retry: RetryPolicy | None = None,
+        plugins: Plugins | None = None,
+        clock: Clock | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        memory: int = BUDGET,
+    ) -> None:
+        self._folder = Path(state)
+        self._plugins = plugins or Plugins()
+        self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
+        self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
+        self.provider = provider or self._plugins.provider("anthropic")()
+        self._prices = prices or PriceBooks([book() for book in self._plugins.prices()])
+        self._retry = retry or self._plugins.retry("standard")()
+        self._clock = clock or SystemClock()
+        self._on_event = on_event or _silent
+        self._memory = Memory(memory)
+        self._owner = uuid7()
+        self._driver: Driver | None = None
+        self._stopped = False
+
+    async def __aenter__(self) -> "Batchflow":
+        """Open the store; the provider connects when it is first needed."""
+        await self.store.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of everything that was opened."""
+        with anyio.CancelScope(shield=True):
+            await self.provider.close()
+            await self.blobs.close()
+            await self.store.close()
+
+    def stop(self) -> None:
+        """Finish the steps in hand and begin nothing more: `run` returns, and the run can be picked up again."""
+        self._stopped = True
+        if self._driver is not None:
+            self._driver.stop()
+
+    async def run(self, job: Job, *, new: bool = False, wait: float | None = None) -> Report:
+        """Run a job to its end, or pick up where its last run stopped."""
+        parts = job.parts(self._retry)
+        fingerprint = await parts.source.fingerprint()
+        last = await self._last(job)
+        repeat = job.rules.repeat == "always"
+        verdict = begin(last, config=job.identity(), fingerprint=fingerprint, new=new, repeat=repeat)
+        match verdict:
+            case AlreadyDone(run=run):
+                return Report(run=run, books=await self.store.books(run.id), driven=False)
+            case Refuse(run=run, what=what):
+                raise _changed(run, what)
+            case PickUp(run=run):
+                return await self.drive(run, parts, wait=wait)
+            case _:
+                return await self.drive(self._fresh(job, fingerprint), parts, wait=wait)
+
+    async def drive(self, run: Run, parts: Parts, *, wait: float | None = None) -> Report:
+        """Drive one run under its lease."""
+        lease = DriverLease(
+            self.store, self._clock, run=run.id, owner=self._owner, host=socket.gethostname(), pid=os.getpid()
+        )
+        await lease.take()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(lease.give_back)
+            kit = self._kit(run, parts, lease)
+            await self._open_sinks(kit, stack)
+            await self._begin(kit, run)
+            ended = await self._driven(kit, lease, wait, stack)
+            return Report(run=ended, books=await self.store.books(run.id))
+
+    async def _driven(self, kit: Kit, lease: DriverLease, wait: float | None, stack: AsyncExitStack) -> Run:
+        run = await kit.current()
+        reader = None
+        if not run.read_all:
+            books = await self.store.books(run.id)
+            reader = Reader(kit, start=run.position, read=books["read"], seen=await self._seen(run, stack))
+            stack.push_async_callback(reader.close)
+        driver = Driver(kit, lease, self._clock, reader, wait=wait)
+        if self._stopped:
+            driver.stop()
+        self._driver = driver
+        try:
+            return await driver.drive()
+        finally:
+            self._driver = None
+
+    async def _begin(self, kit: Kit, run: Run) -> None:
+        """Write a fresh run down, or wake one that stopped."""
+        if await self.store.get(Run, run.id) is None:
+            await kit.commit(Put(run), kit.event("run.started", run.id, run.job))
+            return
+        await refuse_other_account(kit)
+        if run.state in {RunState.PAUSED, RunState.FAILED}:
+            await kit.step_run(Resumed(), kit.event("run.resumed", run.id, run.why))
+        await reopen(kit)
+
+    async def _open_sinks(self, kit: Kit, stack: AsyncExitStack) -> None:
+        """Open every sink before any money is spent."""
+        for outlet in kit.parts.outlets:
+            last = await self.store.get(Outlet, f"{kit.run}/{outlet.name}")
+            context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
+            stack.push_async_callback(outlet.sink.close)
+            await outlet.sink.open(context, last.receipt if last else None)
+
+    async def _seen(self, run: Run, stack: AsyncExitStack) -> "SeenSet":
+        return SeenSet()
+
+    async def _last(self, job: Job) -> Run | None:
+        runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
+        return runs[0] if runs else None
+
+    def _tell(self, event: Event) -> None:
+        self._on_event(event)
+        self._plugins.on_event(event)
+
+    def _fresh(self, job: Job, fingerprint: str | None) -> Run:
+        return Run(
+            id=uuid7(),
+            job=job.name,
+            file=job.file,
+            config=job.identity(),
+            summary=job.rules.summary,
+            fingerprint=fingerprint,
+            created_at=self._clock.now(),
+        )
+
+    def _kit(self, run: Run, parts: Parts, lease: DriverLease) -> Kit:
+        return Kit(
+            run=run.id,
+            owner=self._owner,
+            lease=lease.name,
+            parts=parts,
+            store=self.store,
+            blobs=self.blobs,
+            provider=self.provider,
+            prices=self._prices,
+            hold=self._memory.hold,
+            now=self._clock.now,
+            boot=self._clock.boot,
+            fresh=uuid7,
+            token=token,
+            draw=random.random,
+            still_mine=lease.check,
+            told=self._tell,
+        )
+
+
+class PriceBooks:
+    """Several price books as one: the first that knows a model is believed."""
+
+    def __init__(self, books: Sequence[Prices]) -> None:
+        self._books = books
+        self._known: dict[str, Price | None] = {}
+
+    def price(self, model: str) -> Price | None:
+        """Ask each book once per model."""
+        if model not in self._known:
+            prices = (book.price(model) for book in self._books)
+            self._known[model] = next((price for price in prices if price is not None), None)
+        return self._known[model]
+
+
+def _silent(_event: Event) -> None:
+    """Nobody listens."""
+
+
+def _changed(run: Run, what: str) -> errors.RunRefused:
+    if what == "source":
+        text = (
+            f"the source of run {run.id} was edited in mid-run, so what was read and what was not cannot be told apart"
+        )
+        return errors.RunRefused(text, hint="put the old file back and run again, or begin afresh with `--new`")
+    text = f"the job was changed in the middle of run {run.id} ({run.state})"
+    hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:12]}` ends it; `--new` pays for everything again"
+    return errors.RunRefused(text, hint=hint)
+
+
+class SeenSet:
+    """Remembers keys in memory."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    def add(self, keys: Sequence[str], first: int) -> list[bool]:
+        """Tell which were seen."""
+        out = []
+        for key in keys:
+            out.append(key in self._keys)
+            self._keys.add(key)
+        return out
+
+    def checkpoint(self, label: str) -> None:
+        """Nothing to keep."""

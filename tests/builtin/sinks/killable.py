@@ -35,9 +35,9 @@ def row(n):
     )
 
 
-async def rows(part, countdown):
+async def rows(part, countdown, *, backwards):
     numbers = list(range(part * ROWS, (part + 1) * ROWS))
-    if os.getpid() % 2:  # another order at each attempt, as a redelivery may have
+    if backwards:
         numbers.reverse()
     for start in range(0, ROWS, 20):
         yield [row(n) for n in numbers[start : start + 20]]
@@ -71,13 +71,14 @@ async def main(kind, target, state, parts, how, where):
     store = Path(state)
     kept = kept_in(store)
     countdown = countdown_of(how, int(where))
+    backwards = int(where) % 2 == 1  # a redelivery may come in another order
     if how == "bytes":
         die_at_byte(int(where))
     sink = sink_of(kind, target)
     fresh = kept["receipt"] is None
     await sink.open(SinkContext(run="r", job="j", sink="s", fresh=fresh), kept["receipt"])
     for number in range(kept["done"], int(parts)):
-        receipt = await sink.write(Part(name=f"part {number}", rows=rows(number, countdown)))
+        receipt = await sink.write(Part(name=f"part {number}", rows=rows(number, countdown, backwards=backwards)))
         countdown("before commit")
         store.with_suffix(".new").write_text(json.dumps({"done": number + 1, "receipt": receipt}))
         store.with_suffix(".new").replace(store)

@@ -92,6 +92,7 @@ class Spec:
     def schema(self) -> dict[str, Any]:
         """Describe the options as JSON Schema, for editors."""
         schema: dict[str, Any] = _untitled(self._model.model_json_schema(by_alias=True))
+        schema = _inlined(schema, schema.pop("$defs", {}))
         for name, parameter in self.parameters.items():
             described = cast("dict[str, Any]", schema["properties"][name])
             if isinstance(parameter.default, str | int | float | bool):
@@ -150,6 +151,21 @@ def _untitled(schema: Any) -> Any:
             return {key: _untitled(item) for key, item in items if key != "title" or not isinstance(item, str)}
         case list():
             return [_untitled(item) for item in cast("list[Any]", schema)]
+        case _:
+            return schema
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any], inside: frozenset[str] = frozenset()) -> Any:
+    """Put definitions where they are pointed to, so that the schema can be set into another; a circle is cut."""
+    match schema:
+        case {"$ref": str() as pointer}:
+            name = pointer.rpartition("/")[2]
+            return {} if name in inside else _inlined(definitions[name], definitions, inside | {name})
+        case dict():
+            items = cast("dict[str, Any]", schema).items()
+            return {key: _inlined(item, definitions, inside) for key, item in items}
+        case list():
+            return [_inlined(item, definitions, inside) for item in cast("list[Any]", schema)]
         case _:
             return schema
 

@@ -78,13 +78,19 @@ def plainly(annotation: Any) -> str:
             return _container(origin, arguments)
 
 
+def mentions(annotation: Any, type_: type) -> bool:
+    """Tell whether a type occurs anywhere in an annotation."""
+    return annotation is type_ or any(mentions(argument, type_) for argument in get_args(annotation))
+
+
 def _annotated(base: Any, *marks: Any) -> Any:
     unit = _unit(marks)
     if unit is None:
         return Annotated.__class_getitem__((readable(base), *marks))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - 3.11 has no `Annotated[base, *marks]`
     read, quantity, _ = READERS[unit.name]
     schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": quantity.pattern}]}
-    return Annotated[base, BeforeValidator(read), WithJsonSchema(schema)]
+    reader = (BeforeValidator(read), WithJsonSchema(schema))
+    return Annotated.__class_getitem__((base, *marks, *reader))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - as above
 
 
 def _simple(annotation: Any) -> Any:

@@ -5,18 +5,18 @@ type means in a job file, `complaints` how its findings are told.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from batchflow.extend.annotations import Referenced, plainly, readable
+from batchflow.extend.annotations import Referenced, mentions, plainly, readable
 from batchflow.extend.complaints import problems
 from batchflow.model.errors import PluginError
 from batchflow.model.problem import Problem
-from batchflow.model.units import Doc, Given
+from batchflow.model.units import Doc, Given, Secret
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -36,6 +36,11 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
         return self.default is REQUIRED
 
     @property
+    def secret(self) -> bool:
+        """Its value, or something in it, must not be shown."""
+        return mentions(self.annotation, Secret)
+
+    @property
     def type(self) -> str:
         """What to write, in plain words."""
         return plainly(self.annotation)
@@ -47,6 +52,9 @@ class Spec:
     def __init__(self, parameters: Mapping[str, Parameter], *, open_ended: bool = False, doc: str = "") -> None:
         self.parameters = {name: one for name, one in parameters.items() if not one.given}
         self.given = frozenset(name for name, one in parameters.items() if one.given)
+        self.needed = frozenset(name for name in self.given if parameters[name].required)
+        """What the app must supply, having no default."""
+        self.secret = frozenset(name for name, one in self.parameters.items() if one.secret)
         self.open_ended = open_ended
         """Options beyond the declared ones are passed on (`**params`)."""
         self.doc = doc
@@ -67,18 +75,24 @@ class Spec:
         doc = (inspect.getdoc(factory) or "").partition("\n")[0]
         return cls({one.name: _parameter(one) for one in declared}, open_ended=open_ended, doc=doc)
 
-    def parse(self, options: Mapping[str, Any], base: Path) -> tuple[dict[str, Any], list[Problem]]:
-        """Read options into keyword arguments, or find every problem at once. Paths are taken from `base`."""
+    def parse(
+        self, options: Mapping[str, Any], base: Path, *, beside: Sequence[str] = ()
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """Read options into keyword arguments, or find every problem at once. Paths are taken from `base`.
+
+        `beside` names options of the same map that somebody else reads, so that a slip is told from them too.
+        """
         try:
             read = self._model.model_validate(dict(options), context={"base": base})
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)
-            return {}, problems(found, options, list(self.parameters))
+            return {}, problems(found, options, [*self.parameters, *beside])
         return self._kwargs(read, base), []
 
     def schema(self) -> dict[str, Any]:
         """Describe the options as JSON Schema, for editors."""
         schema: dict[str, Any] = _untitled(self._model.model_json_schema(by_alias=True))
+        schema = _inlined(schema, schema.pop("$defs", {}))
         for name, parameter in self.parameters.items():
             described = cast("dict[str, Any]", schema["properties"][name])
             if isinstance(parameter.default, str | int | float | bool):
@@ -137,6 +151,21 @@ def _untitled(schema: Any) -> Any:
             return {key: _untitled(item) for key, item in items if key != "title" or not isinstance(item, str)}
         case list():
             return [_untitled(item) for item in cast("list[Any]", schema)]
+        case _:
+            return schema
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any], inside: frozenset[str] = frozenset()) -> Any:
+    """Put definitions where they are pointed to, so that the schema can be set into another; a circle is cut."""
+    match schema:
+        case {"$ref": str() as pointer}:
+            name = pointer.rpartition("/")[2]
+            return {} if name in inside else _inlined(definitions[name], definitions, inside | {name})
+        case dict():
+            items = cast("dict[str, Any]", schema).items()
+            return {key: _inlined(item, definitions, inside) for key, item in items}
+        case list():
+            return [_inlined(item, definitions, inside) for item in cast("list[Any]", schema)]
         case _:
             return schema
 

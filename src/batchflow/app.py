@@ -124,7 +124,7 @@ class Batchflow:
         lease = DriverLease(
             self.store, self._clock, run=run.id, owner=self._owner, host=socket.gethostname(), pid=os.getpid()
         )
-        await lease.take()
+        await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease)

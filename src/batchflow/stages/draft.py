@@ -3,7 +3,7 @@
 The reader keeps its iterator between packs only to spare re-reading; what it has not committed, a restart reads again.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -12,15 +12,16 @@ from batchflow.machine.batch import UNCERTAIN
 from batchflow.machine.packing import PackLimits, target_rows
 from batchflow.machine.run import Read
 from batchflow.model.change import Count, Put, Step
-from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
+from batchflow.model.record import Idle, Position, Record, Skip, Unreadable
 from batchflow.model.state import Batch
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError
-from batchflow.ports.source import Acknowledging
+from batchflow.ports.source import Acknowledging, Source
 from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
 from batchflow.stages.pack import Pack
 from batchflow.stages.reject import Reject, reject
+from batchflow.stages.wall import blame, wall
 
 TOKEN_LENGTH = 20
 STRIDE = 512
@@ -58,8 +59,9 @@ class Tally:
 class Pages:
     """Walks a source item by item while remembering where a restart would have to begin."""
 
-    def __init__(self, pages: AsyncIterator[Page | Idle], start: Position) -> None:
-        self._pages = pages
+    def __init__(self, source: Source, start: Position) -> None:
+        self._source = source
+        self._pages = source.read(start.cursor)
         self._before = self._after = start.cursor
         self._skip = start.skip
         self._items: list[Item] = []
@@ -76,7 +78,8 @@ class Pages:
     async def ready(self) -> bool:
         """Fetch the next page if the one at hand is used up; False when there is none (any more, or for now)."""
         while self._at == len(self._items) and not self.ended:
-            page = await anext(self._pages, None)
+            with wall(self._source, "while it was read"):
+                page = await anext(self._pages, None)
             if page is None:
                 self.ended = True
                 break
@@ -109,7 +112,7 @@ class Reader:
         self._seen = seen
         self._place = read
         """How many items of the source have been taken in all, over every restart."""
-        self._pages = Pages(kit.parts.source.read(start.cursor), start)
+        self._pages = Pages(kit.parts.source, start)
         self._encode = msgspec.json.Encoder().encode
         source = kit.parts.source
         self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
@@ -178,6 +181,8 @@ class Reader:
             made = self._kit.parts.builder.build(item)
         except BuildError as error:
             return Reject(item.key, item.origin, Word.BUILD_ERROR, str(error))
+        except Exception as error:
+            raise blame(self._kit.parts.builder, f"on record {item.key!r} ({item.origin})", error) from error
         if type(made) is bytes:
             built = [made]
         elif isinstance(made, Skip):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic_core import SchemaError
 
 from batchflow.extend.annotations import Referenced, mentions, plainly, readable
 from batchflow.extend.complaints import problems
@@ -129,7 +130,14 @@ def _model(parameters: list[Parameter], *, open_ended: bool) -> type[BaseModel]:
     }
     extra = "allow" if open_ended else "forbid"
     config = ConfigDict(extra=extra, arbitrary_types_allowed=True, hide_input_in_errors=True)
-    return create_model("Options", __config__=config, **fields)
+    try:
+        return create_model("Options", __config__=config, **fields)
+    except (PydanticUserError, SchemaError, TypeError) as error:
+        names = ", ".join(f"{one.name}: {one.annotation}" for one in parameters)
+        raise PluginError(
+            f"a job file cannot hold one of these parameters: {names} ({error})",
+            hint="mark what the app supplies with `Given()`, and give the others types of plain data",
+        ) from error
 
 
 def _field(one: Parameter) -> Any:

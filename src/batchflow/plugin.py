@@ -5,7 +5,7 @@ from batchflow.model.errors import BatchflowError, SinkError, SourceError
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result, Usage
 from batchflow.model.state import Event
-from batchflow.model.units import Doc, Dollars, Seconds, Secret, Size
+from batchflow.model.units import Doc, Dollars, Given, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
@@ -25,6 +25,7 @@ __all__ = [
     "Dollars",
     "Event",
     "Failure",
+    "Given",
     "GiveUp",
     "Idle",
     "Page",

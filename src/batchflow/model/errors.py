@@ -69,11 +69,17 @@ class UserError(BatchflowError):
 
 
 class ConfigError(UserError):
-    """The job file is wrong. `problems` holds every one of them, already placed as file:line:col."""
+    """The job file is wrong. `problems` holds every one of them, already placed as file:line:col.
 
-    def __init__(self, message: str, *, problems: Sequence[str] = (), hint: str = "") -> None:
+    `credentials` says that nothing is wrong but credentials which are not there.
+    """
+
+    def __init__(
+        self, message: str, *, problems: Sequence[str] = (), hint: str = "", credentials: bool = False
+    ) -> None:
         super().__init__(message, hint=hint)
         self.problems = tuple(problems)
+        self.credentials = credentials
 
 
 class UnknownComponent(UserError):

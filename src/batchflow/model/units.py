@@ -31,6 +31,10 @@ Dollars: TypeAlias = Annotated[int, Unit("money")]
 """An amount of money in nano-dollars: written in dollars (`20.00`) in a job file."""
 
 
+class Given(msgspec.Struct, frozen=True):
+    """Supplied by the app and not by the job file: `base: Annotated[Path, Given()]`. Found by the parameter's name."""
+
+
 class Secret:
     """A value that must not be printed, logged or stored. `reveal()` is the only way to it."""
 

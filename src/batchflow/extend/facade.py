@@ -1,0 +1,163 @@
+"""The typed face on the plugins of one app: everything above asks here and never touches a hook.
+
+Each plugin's hook is called by itself, so that an error can be laid at its door and the others are still heard.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pluggy
+
+from batchflow.extend.intake import Intake, call
+from batchflow.extend.kinds import Kind
+from batchflow.extend.near import did_you_mean
+from batchflow.extend.offers import Broken, Factory, Notice, Offer, Origin
+from batchflow.model.errors import UnknownComponent
+from batchflow.model.problem import Problem
+from batchflow.model.state import Event
+from batchflow.ports.builder import Builder
+from batchflow.ports.check import Check
+from batchflow.ports.prices import Prices
+from batchflow.ports.provider import Provider
+from batchflow.ports.retry import RetryPolicy
+from batchflow.ports.sink import Sink
+from batchflow.ports.source import Source
+
+log = logging.getLogger("batchflow.plugins")
+
+
+class Plugins:
+    """The plugins of one app: the built-in parts, then installed distributions, then objects handed in.
+
+    A later plugin that brings a name again replaces the earlier component, with a notice. An installed plugin that
+    cannot be taken in is kept in `broken`, and only what needs it fails; an object handed in raises `PluginError` at once.
+    """
+
+    def __init__(
+        self, plugins: Sequence[object] = (), *, entry_points: bool = True, deny: Collection[str] = ()
+    ) -> None:
+        self._intake = Intake()
+        self._intake.builtin()
+        if entry_points:
+            self._intake.installed(deny)
+        for plugin in plugins:
+            self._intake.take(plugin, Origin(_name_of(plugin)))
+
+    @property
+    def notices(self) -> Sequence[Notice]:
+        """What a person should hear about the plugins: replaced names, denied plugins."""
+        return tuple(self._intake.notices)
+
+    @property
+    def broken(self) -> Sequence[Broken]:
+        """The installed plugins that could not be taken in, and why."""
+        return tuple(self._intake.broken)
+
+    def source(self, name: str) -> Callable[..., Source]:
+        """Give the factory of a source."""
+        return self.offer(Kind.SOURCE, name).load()
+
+    def sources(self) -> Mapping[str, Offer]:
+        """List the sources that could be had."""
+        return self.offers(Kind.SOURCE)
+
+    def builder(self, name: str) -> Callable[..., Builder]:
+        """Give the factory of a request builder."""
+        return self.offer(Kind.BUILDER, name).load()
+
+    def builders(self) -> Mapping[str, Offer]:
+        """List the request builders that could be had."""
+        return self.offers(Kind.BUILDER)
+
+    def provider(self, name: str) -> Callable[..., Provider]:
+        """Give the factory of a provider."""
+        return self.offer(Kind.PROVIDER, name).load()
+
+    def check(self, name: str) -> Callable[..., Check]:
+        """Give the factory of a check on results."""
+        return self.offer(Kind.CHECK, name).load()
+
+    def retry(self, name: str) -> Callable[..., RetryPolicy]:
+        """Give the factory of a retry policy."""
+        return self.offer(Kind.RETRY, name).load()
+
+    def sink(self, name: str) -> Callable[..., Sink]:
+        """Give the factory of a sink."""
+        return self.offer(Kind.SINK, name).load()
+
+    def sinks(self) -> Mapping[str, Offer]:
+        """List the sinks that could be had."""
+        return self.offers(Kind.SINK)
+
+    def state_store(self, name: str) -> Factory:
+        """Give the factory of a state store."""
+        return self.offer(Kind.STATE_STORE, name).load()
+
+    def blob_store(self, name: str) -> Factory:
+        """Give the factory of a blob store."""
+        return self.offer(Kind.BLOB_STORE, name).load()
+
+    def filters(self) -> Mapping[str, Factory]:
+        """Give all template filters, by name."""
+        return {name: offer.load() for name, offer in self.offers(Kind.FILTER).items()}
+
+    def prices(self) -> list[Callable[..., Prices]]:
+        """Give the factories of price books, those of later plugins first."""
+        return [offer.load() for offer in reversed(list(self.offers(Kind.PRICES).values()))]
+
+    def commands(self) -> Mapping[str, Factory]:
+        """Give all command line verbs, by name."""
+        return {name: offer.load() for name, offer in self.offers(Kind.COMMAND).items()}
+
+    def offers(self, kind: Kind) -> Mapping[str, Offer]:
+        """List what could be had of one kind; nothing is imported for it."""
+        return MappingProxyType(self._intake.offers[kind])
+
+    def offer(self, kind: Kind, name: str) -> Offer:
+        """Find one component, or say which there are."""
+        known = self.offers(kind)
+        if name in known:
+            return known[name]
+        left_out = "".join(f"\n{broken}" for broken in self.broken)
+        raise UnknownComponent(
+            f"there is no {kind} `{name}`: {did_you_mean(name, known)}{left_out}",
+            hint=f"type `batchflow describe {kind}` to see them all, or install the plugin that brings `{name}`",
+        )
+
+    def check_job(self, job: Any) -> list[Problem]:
+        """Ask every plugin what is wrong with a job; a plugin that fails to answer is a problem too."""
+        return [problem for impl in self._intake.impls("check_job") for problem in self._problems(impl, job)]
+
+    def choose_poll_delay(self, *, age: float, default: float) -> float:
+        """Ask for the seconds until the next listing: the latest plugin with an answer decides."""
+        for impl in reversed(self._intake.impls("choose_poll_delay")):
+            try:
+                chosen = call(impl, age=age, default=default)
+            except Exception as error:
+                raise self._intake.blame(impl, error) from error
+            if chosen is not None:
+                return float(chosen)
+        return default
+
+    def on_event(self, event: Event) -> None:
+        """Tell every plugin what has been committed. An error is logged under its plugin's name and goes no further."""
+        for impl in self._intake.impls("on_event"):
+            try:
+                call(impl, event=event)
+            except Exception:
+                log.exception("plugin %s failed in on_event at %s", self._intake.origin(impl), event.kind)
+
+    def _problems(self, impl: pluggy.HookImpl, job: Any) -> Iterator[Problem]:
+        try:
+            answer = call(impl, job=job) or ()
+            for message in [answer] if isinstance(answer, str) else answer:
+                yield Problem(f"{message} (says plugin {self._intake.origin(impl)})")
+        except Exception as error:  # noqa: BLE001 - the answer to "what is wrong?" is then: this plugin
+            yield Problem(self._intake.blame(impl, error).message)
+
+
+def _name_of(plugin: object) -> str:
+    own = getattr(plugin, "__name__", None)
+    return own if isinstance(own, str) else type(plugin).__qualname__

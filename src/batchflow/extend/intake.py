@@ -1,0 +1,134 @@
+"""Taking plugins in: built-in parts first, then what is installed, then what was handed in; all through one door."""
+
+from collections.abc import Collection
+from functools import partial
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+from batchflow.extend import hooks
+from batchflow.extend.inspection import refusals
+from batchflow.extend.kinds import HOOKS, Kind
+from batchflow.extend.offers import Broken, Factory, Notice, Offer, Origin
+from batchflow.model.errors import PluginError
+
+BUILTIN = "batchflow.builtin"
+
+
+class Intake:
+    """The plugins of one app instance: who they are, what they offered, and what was wrong with them."""
+
+    def __init__(self) -> None:
+        self._manager = pluggy.PluginManager(hooks.PROJECT)
+        self._manager.add_hookspecs(hooks)
+        self._origins: dict[str, Origin] = {}
+        self.offers: dict[Kind, dict[str, Offer]] = {kind: {} for kind in Kind}
+        self.notices: list[Notice] = []
+        self.broken: list[Broken] = []
+
+    def builtin(self) -> None:
+        """Take in the parts that come in the box."""
+        self.take(import_module(BUILTIN), Origin(BUILTIN))
+
+    def installed(self, deny: Collection[str]) -> None:
+        """Take in what installed distributions bring. One that fails is noted, and the others go on."""
+        for point in sorted(entry_points(group=hooks.PROJECT), key=lambda point: point.name):
+            origin = _origin_of(point)
+            if point.name in deny or origin.distribution in deny:
+                self.notices.append(Notice(f"plugin {origin} is denied and was not loaded"))
+            else:
+                self._attempt(point, origin)
+
+    def take(self, plugin: object, origin: Origin) -> None:
+        """Take in one plugin whole, or raise `PluginError` and have none of it."""
+        if self._manager.is_registered(plugin):
+            return
+        name = self._free_name(origin.plugin)
+        self._origins[name] = origin
+        try:
+            self._register(plugin, name)
+            offers = self._asked(name)
+        except PluginError:
+            if self._manager.is_registered(plugin):
+                self._manager.unregister(plugin)
+            raise
+        for offer in offers:
+            self._adopt(offer)
+
+    def impls(self, hook: str) -> list[pluggy.HookImpl]:
+        """List the implementations of a hook, those of earlier plugins first."""
+        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
+        return caller.get_hookimpls()
+
+    def origin(self, impl: pluggy.HookImpl) -> Origin:
+        """Say whose implementation it is."""
+        return self._origins[impl.plugin_name]
+
+    def blame(self, impl: pluggy.HookImpl, error: Exception) -> PluginError:
+        """Lay an error at its plugin's door."""
+        reason = f"{type(error).__name__}: {error}"
+        return PluginError(
+            f"plugin {self.origin(impl)} failed in {impl.function.__name__}: {reason}",
+            hint="mend the plugin or leave it out; nothing was sent by this call",
+        )
+
+    def _attempt(self, point: EntryPoint, origin: Origin) -> None:
+        try:
+            self.take(point.load(), origin)
+        except PluginError as error:
+            self.broken.append(Broken(origin, error.message))
+        except Exception as error:  # noqa: BLE001 - an installed plugin may fail in any way; the others must go on
+            self.broken.append(Broken(origin, f"{type(error).__name__}: {error}"))
+
+    def _register(self, plugin: object, name: str) -> None:
+        try:
+            self._manager.register(plugin, name)
+        except pluggy.PluginValidationError as error:
+            raise _refused(self._origins[name], str(error)) from error
+        wrong = refusals(self._manager, plugin)
+        if wrong:
+            raise _refused(self._origins[name], "; ".join(wrong))
+
+    def _asked(self, name: str) -> list[Offer]:
+        offers: list[Offer] = []
+        for kind, hook in HOOKS.items():
+            for impl in self.impls(hook):
+                if impl.plugin_name == name:
+                    self._ask(impl, partial(_remember, offers, kind, self._origins[name]))
+        return offers
+
+    def _ask(self, impl: pluggy.HookImpl, register: hooks.Register) -> None:
+        try:
+            call(impl, register=register)
+        except Exception as error:
+            raise self.blame(impl, error) from error
+
+    def _adopt(self, offer: Offer) -> None:
+        family = self.offers[offer.kind]
+        earlier = family.pop(offer.name, None)
+        if earlier is not None:
+            self.notices.append(Notice(f"{offer.kind} `{offer.name}` of {offer.by} replaces the one of {earlier.by}"))
+        family[offer.name] = offer
+
+    def _free_name(self, wanted: str) -> str:
+        taken = sum(origin.plugin == wanted for origin in self._origins.values())
+        return f"{wanted}#{taken + 1}" if taken else wanted
+
+
+def call(impl: pluggy.HookImpl, **given: Any) -> Any:
+    """Call one plugin's hook with those of the arguments that it declares."""
+    return impl.function(*(given[name] for name in impl.argnames))
+
+
+def _remember(offers: list[Offer], kind: Kind, by: Origin, name: str, target: Factory | str, /) -> None:
+    offers.append(Offer(kind=kind, name=name, by=by, target=target))
+
+
+def _refused(origin: Origin, reason: str) -> PluginError:
+    return PluginError(f"plugin {origin} is refused: {reason}", hint="mend the hook, or leave the plugin out")
+
+
+def _origin_of(point: EntryPoint) -> Origin:
+    return Origin(point.name, point.dist.name if point.dist else "", point.dist.version if point.dist else "")

@@ -1,0 +1,38 @@
+"""The kinds of component, and the hook through which each is handed over."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Kind(StrEnum):
+    """What a component is, in the words people type: `batchflow describe sink csv`."""
+
+    SOURCE = "source"
+    BUILDER = "builder"
+    FILTER = "filter"
+    PROVIDER = "provider"
+    CHECK = "check"
+    RETRY = "retry"
+    SINK = "sink"
+    STATE_STORE = "state_store"
+    BLOB_STORE = "blob_store"
+    PRICES = "prices"
+    COMMAND = "command"
+
+
+HOOKS: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.SOURCE: "register_sources",
+        Kind.BUILDER: "register_builders",
+        Kind.FILTER: "register_filters",
+        Kind.PROVIDER: "register_providers",
+        Kind.CHECK: "register_checks",
+        Kind.RETRY: "register_retries",
+        Kind.SINK: "register_sinks",
+        Kind.STATE_STORE: "register_state_stores",
+        Kind.BLOB_STORE: "register_blob_stores",
+        Kind.PRICES: "register_prices",
+        Kind.COMMAND: "register_commands",
+    }
+)

@@ -1,0 +1,146 @@
+"""What every request builder must keep: subclass, give a builder and some records, and the list turns green."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from batchflow.model.record import Record, Skip
+from batchflow.ports.builder import Builder, BuildError, Inspectable, Params
+
+
+class BuilderContract:
+    """Gives a builder's tests. Override `builder` and `records`; `hopeless` lists records that must be dead letters."""
+
+    @pytest.fixture
+    def builder(self) -> Builder:
+        """The builder under test."""
+        raise NotImplementedError("give a `builder` fixture")
+
+    @pytest.fixture
+    def records(self) -> list[Record]:
+        """Records that the builder can handle, as different from one another as they come."""
+        raise NotImplementedError("give a `records` fixture")
+
+    @pytest.fixture
+    def hopeless(self) -> list[Record]:
+        """Records that the builder must refuse with `BuildError`."""
+        return []
+
+    def test_it_is_a_builder(self, builder: Builder) -> None:
+        assert isinstance(builder, Builder)
+
+    def test_there_are_records_to_judge_it_by(self, records: list[Record]) -> None:
+        assert len(records) >= 2
+
+    def test_every_record_gives_requests_or_a_skip(self, builder: Builder, records: list[Record]) -> None:
+        for record in records:
+            built = builder.build(record)
+            assert isinstance(built, Skip) or requests(built)
+
+    def test_a_skip_says_why(self, builder: Builder, records: list[Record]) -> None:
+        skips = [built for built in map(builder.build, records) if isinstance(built, Skip)]
+        assert all(skip.reason for skip in skips)
+
+    def test_bytes_hold_one_json_object_and_nothing_else(self, builder: Builder, records: list[Record]) -> None:
+        for request in every_request(builder, records):
+            encoded = request if isinstance(request, bytes) else msgspec.json.encode(request)
+            assert isinstance(msgspec.json.decode(encoded), dict)
+            assert encoded[:1] == b"{"
+            assert encoded[-1:] == b"}"
+
+    def test_bytes_hold_no_newline(self, builder: Builder, records: list[Record]) -> None:
+        assert not any(b"\n" in request for request in every_request(builder, records) if isinstance(request, bytes))
+
+    def test_bytes_are_utf_8(self, builder: Builder, records: list[Record]) -> None:
+        for request in every_request(builder, records):
+            assert isinstance(request, Mapping) or request.decode()
+
+    def test_every_request_names_a_model(self, builder: Builder, records: list[Record]) -> None:
+        assert all(params["model"] for params in all_params(builder, records))
+
+    def test_every_request_limits_its_answer(self, builder: Builder, records: list[Record]) -> None:
+        assert all(params["max_tokens"] >= 1 for params in all_params(builder, records))
+
+    def test_every_request_has_messages(self, builder: Builder, records: list[Record]) -> None:
+        assert all(params["messages"] for params in all_params(builder, records))
+
+    def test_every_turn_says_whose_it_is(self, builder: Builder, records: list[Record]) -> None:
+        turns = [turn for params in all_params(builder, records) for turn in params["messages"]]
+        assert all(turn["role"] in {"user", "assistant", "system"} for turn in turns)
+
+    def test_no_request_carries_what_only_batchflow_adds(self, builder: Builder, records: list[Record]) -> None:
+        assert not any({"custom_id", "params"} & params.keys() for params in all_params(builder, records))
+
+    def test_the_same_record_gives_the_same_request(self, builder: Builder, records: list[Record]) -> None:
+        first = [as_params(builder.build(record)) for record in records]
+        assert [as_params(builder.build(record)) for record in records] == first
+
+    def test_the_order_of_records_does_not_matter(self, builder: Builder, records: list[Record]) -> None:
+        forwards = {record.key: as_params(builder.build(record)) for record in records}
+        assert {record.key: as_params(builder.build(record)) for record in reversed(records)} == forwards
+
+    def test_a_record_is_left_as_it_was(self, builder: Builder, records: list[Record]) -> None:
+        before = copy.deepcopy(records)
+        for record in records:
+            builder.build(record)
+        assert records == before
+
+    def test_a_hopeless_record_is_refused_with_a_reason(self, builder: Builder, hopeless: list[Record]) -> None:
+        for record in hopeless:
+            with pytest.raises(BuildError) as refusal:
+                builder.build(record)
+            assert str(refusal.value)
+
+    def test_a_hopeless_record_does_not_spoil_the_next(
+        self, builder: Builder, records: list[Record], hopeless: list[Record]
+    ) -> None:
+        alone = as_params(builder.build(records[0]))
+        for record in hopeless:
+            with pytest.raises(BuildError):
+                builder.build(record)
+        assert as_params(builder.build(records[0])) == alone
+
+    def test_problems_found_beforehand_are_sentences(self, builder: Builder) -> None:
+        if isinstance(builder, Inspectable):
+            assert all(
+                isinstance(problem, str) and problem for problem in builder.problems(frozenset(), version="2026-10-21")
+            )
+
+    def test_the_records_own_columns_are_no_problem(self, builder: Builder, records: list[Record]) -> None:
+        if isinstance(builder, Inspectable):
+            columns = frozenset(column for record in records for column in record.data)
+            assert builder.problems(columns, version="2026-10-21") == []
+
+
+def requests(built: Params | Sequence[Params]) -> Sequence[Params]:
+    """Lists what a builder gave, whichever way it gave it."""
+    return [built] if isinstance(built, bytes | Mapping) else built
+
+
+def as_params(built: Params | Sequence[Params] | Skip) -> list[dict[str, Any]] | str:
+    """Reads what a builder gave, so that equal requests compare equal however they are encoded."""
+    if isinstance(built, Skip):
+        return built.reason
+    return [
+        msgspec.json.decode(request) if isinstance(request, bytes) else dict(request) for request in requests(built)
+    ]
+
+
+def every_request(builder: Builder, records: list[Record]) -> list[Params]:
+    """Builds all records."""
+    return [
+        request
+        for record in records
+        if not isinstance(built := builder.build(record), Skip)
+        for request in requests(built)
+    ]
+
+
+def all_params(builder: Builder, records: list[Record]) -> list[dict[str, Any]]:
+    """Builds all records and reads what was built."""
+    return [
+        params for record in records if not isinstance(read := as_params(builder.build(record)), str) for params in read
+    ]

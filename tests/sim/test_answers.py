@@ -114,6 +114,19 @@ def test_odd_schemas_conform_too(schema):
         assert validator.is_valid(conforming(schema, Draw(seed), []))
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"allOf": [{"$ref": "#"}]},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
+        {"type": "array", "minItems": 900, "items": {"$ref": "#"}},
+    ],
+)
+def test_a_schema_without_end_is_answered_all_the_same(schema):
+    assert len(json.dumps(conforming(schema, Draw(1), ["a"]))) < 1_000_000
+
+
 def test_a_forced_tool_is_called(texts, ask):
     tool = {"name": "file", "input_schema": SCHEMA}
     message = texts([{"custom_id": "a", "params": ask(tools=[tool], tool_choice={"type": "tool", "name": "file"})}])[

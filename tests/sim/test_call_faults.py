@@ -1,6 +1,7 @@
 """Each fault that hits a call: what the caller sees, and what the server has done meanwhile."""
 
 import signal
+import socket
 import subprocess
 import sys
 
@@ -81,6 +82,16 @@ def test_a_reset_before_the_work(simulate, client_of, requests_of):
     with pytest.raises(anthropic.APIConnectionError):
         client_of(sim).messages.batches.create(requests=requests_of(1))
     assert sim.stats()["batches_created"] == 0
+
+
+def test_a_reset_is_a_real_one(simulate):
+    port = int(simulate("list:1:reset_after").url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as wire:
+        wire.sendall(
+            b"GET /v1/messages/batches HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nanthropic-version: 2026-10-21\r\n\r\n"
+        )
+        with pytest.raises(ConnectionResetError):
+            wire.recv(1000)
 
 
 def test_a_reset_in_the_middle_of_the_body(simulate, client_of, requests_of):

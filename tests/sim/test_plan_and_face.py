@@ -39,6 +39,14 @@ def test_a_plan_is_read_from_yaml(tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", ["rules: [", "rules: {}", "rulez: []", "rules: [{on: create, fault: gzip}]", "\t"])
+def test_a_bad_plan_file_is_named(tmp_path, text):
+    file = tmp_path / "plan.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"plan\.yaml: "):
+        FaultPlan.load(file)
+
+
 def test_flags_say_the_same():
     flags = [
         "create:1+3:reset_after",

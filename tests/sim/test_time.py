@@ -96,6 +96,16 @@ def test_the_clock_is_moved_over_http_too(sim, client, requests_of):
     assert client.messages.batches.retrieve(batch.id).processing_status == "ended"
 
 
+def test_everything_can_be_finished_at_once(simulate, client_of, requests_of):
+    sim = simulate("create:3:never_ends")
+    client = client_of(sim)
+    ids = [client.messages.batches.create(requests=requests_of(1)).id for _ in range(4)]
+    sim.finish()
+    states = [client.messages.batches.retrieve(identity).processing_status for identity in ids]
+    assert states == ["ended", "ended", "in_progress", "ended"]
+    assert httpx2.post(f"{sim.url}/_sim/finish", trust_env=False).json() == {"ok": True}
+
+
 def test_the_server_clock_may_be_off(requests_of, client_of):
     with Simulator(speed=0, start=1_800_000_000, faults=FaultPlan.parse(["clock:3600"])) as sim:
         raw = client_of(sim).messages.batches.with_raw_response.create(requests=requests_of(1))

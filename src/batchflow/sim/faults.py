@@ -100,9 +100,12 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @classmethod
     def load(cls, path: str | Path) -> "FaultPlan":
-        """Reads a YAML or JSON file; a msgspec.ValidationError names the place of a mistake."""
-        text = Path(path).read_text(encoding="utf-8")
-        return cls.of(yaml.load(text, _Yaml) or {})  # noqa: S506 - _Yaml is a safe loader
+        """Reads a YAML or JSON file; a ValueError says what is wrong with it, and where."""
+        try:
+            plan = yaml.load(Path(path).read_text(encoding="utf-8"), _Yaml)  # noqa: S506 - _Yaml is a safe loader
+            return cls.of(plan or {})
+        except (yaml.YAMLError, ValueError) as problem:  # msgspec.ValidationError is a ValueError
+            raise ValueError(f"{path}: {problem}") from None
 
     @classmethod
     def of(cls, value: Any) -> "FaultPlan":

@@ -6,7 +6,6 @@ Every call of the API goes through `Api._replied`, which is the order in which t
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -21,6 +20,7 @@ from batchflow.sim.batches import Account, Batch, Status
 from batchflow.sim.clock import http_date, rfc3339
 from batchflow.sim.connection import Gone, Silence, hung_up, kill, read_body, reset
 from batchflow.sim.faults import FaultPlan, Hits
+from batchflow.sim.paging import page, page_shape
 from batchflow.sim.replies import ResultsReply, error_reply, json_reply, refusal, status_reply
 from batchflow.sim.results import pieces
 from batchflow.sim.shapes import Object, mapping
@@ -30,8 +30,6 @@ from batchflow.sim.world import Heard, World
 _RATE_LIMIT = 20_000
 _SECRET = frozenset({"authorization", "x-api-key", "cookie"})
 _POLL_HINT = "10"
-
-Item = TypeVar("Item")
 
 
 class _Advance(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,10 +56,6 @@ class Call:
     def identity(self) -> str:
         """The id in the path."""
         return self.request.path_params["identity"]
-
-    def query(self, name: str) -> str | None:
-        """A query parameter."""
-        return self.request.query_params.get(name)
 
 
 Work = Callable[[Call], Response]
@@ -92,6 +86,7 @@ class Api:
             Route("/_sim/reset", self._reset, methods=["POST"]),
             Route("/_sim/faults", self._faults, methods=["POST"]),
             Route("/_sim/advance", self._advance, methods=["POST"]),
+            Route("/_sim/finish", self._finish, methods=["POST"]),
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: self._no_route})
 
@@ -222,8 +217,8 @@ class Api:
         listed = self._world.shelf.listed(call.account, self._world.now())
         if (rule := call.hits.get("omit")) is not None:
             listed = listed[rule.rows or 1 :]
-        chosen, more = page(call, [batch.id for batch in listed], listed)
-        return json_reply(_page_shape([self._world.shown(batch, call.base, call.hits) for batch in chosen], more))
+        chosen, more = page(call.request.query_params, [batch.id for batch in listed], listed)
+        return json_reply(page_shape([self._world.shown(batch, call.base, call.hits) for batch in chosen], more=more))
 
     def _cancel(self, call: Call) -> Response:
         batch = self._world.find(call.identity, call.account)
@@ -261,8 +256,8 @@ class Api:
     @staticmethod
     def _models(call: Call) -> Response:
         known = [models.info(model) for model in models.CATALOGUE]
-        chosen, more = page(call, [model["id"] for model in known], known)
-        return json_reply(_page_shape(chosen, more))
+        chosen, more = page(call.request.query_params, [model["id"] for model in known], known)
+        return json_reply(page_shape(chosen, more=more))
 
     @staticmethod
     def _model(call: Call) -> Response:
@@ -287,49 +282,12 @@ class Api:
         body = await request.body()
         return _control(lambda: self._world.replan(_plan(body)))
 
+    async def _finish(self, _request: HttpRequest) -> Response:
+        return _control(self._world.finish)
+
     async def _advance(self, request: HttpRequest) -> Response:
         body = await request.body()
         return _control(lambda: self._world.clock.advance(msgspec.json.decode(body, type=_Advance).seconds))
-
-
-def page(call: Call, ids: list[str], items: list[Item]) -> tuple[list[Item], bool]:
-    """The page that limit, after_id and before_id ask for, and whether there is more in that direction."""
-    limit = _limit(call.query("limit"))
-    after, before = call.query("after_id"), call.query("before_id")
-    if before is not None:
-        end = _position(ids, before, "before_id")
-        return items[max(0, end - limit) : end], end > limit
-    start = 0 if after is None else _position(ids, after, "after_id") + 1
-    return items[start : start + limit], len(items) > start + limit
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return 20
-    if not text.isdecimal():
-        raise wire.ApiError(400, "limit: Input should be a valid integer")
-    limit = int(text)
-    if limit < 1:
-        raise wire.ApiError(400, "limit: Input should be greater than or equal to 1")
-    if limit > 1000:
-        raise wire.ApiError(400, "limit: Input should be less than or equal to 1000")
-    return limit
-
-
-def _position(ids: list[str], identity: str, name: str) -> int:
-    try:
-        return ids.index(identity)
-    except ValueError:
-        raise wire.ApiError(400, f"{name}: {identity} not found") from None
-
-
-def _page_shape(data: list[dict[str, Any]], more: bool) -> dict[str, Any]:  # noqa: FBT001
-    return {
-        "data": data,
-        "has_more": more,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-    }
 
 
 def _heard(call: Call, name: str, response: Response, now: float) -> Heard:

@@ -78,6 +78,13 @@ def info(model: Model) -> dict[str, Any]:
     yes, no = {"supported": True}, {"supported": False}
     modern = yes if model.generation >= (4, 6) else no
     levels = dict.fromkeys(("low", "medium", "high", "xhigh", "max"), modern)
+    edits = dict.fromkeys(("clear_thinking_20251015", "clear_tool_uses_20250919", "compact_20260112"), yes)
+    thinking = {
+        "enabled": yes if model.generation < (4, 7) else no,
+        "adaptive": modern,
+        "disabled": yes,
+        "between_tools": modern,
+    }
     return {
         "type": "model",
         "id": model.snapshot,
@@ -93,12 +100,12 @@ def info(model: Model) -> dict[str, Any]:
             "batch": yes,
             "citations": yes,
             "code_execution": yes,
-            "context_management": {"supported": False},
+            "context_management": {**yes, **edits},
             "effort": {**modern, **levels},
             "image_input": yes,
             "pdf_input": yes,
-            "server_tools": yes,
+            "server_tools": {**yes, "web_search": yes, "code_execution": yes},
             "structured_outputs": yes,
-            "thinking": {**yes, "types": {"enabled": yes if model.generation < (4, 7) else no, "adaptive": modern}},
+            "thinking": {**yes, "types": thinking},
         },
     }

@@ -12,10 +12,11 @@ from starlette.types import Receive, Scope, Send
 from batchflow.sim import wire
 from batchflow.sim.connection import Silence, kill, reset, transport_of, watched
 from batchflow.sim.faults import Hits, Rule
+from batchflow.sim.vocabulary import FaultName
 
 RESULTS_TYPE = "application/x-jsonl"
 
-_PRESETS: dict[str, dict[str, Any]] = {
+_PRESETS: dict[FaultName, dict[str, Any]] = {
     "credit": {"status": 400, "message": wire.CREDIT},
     "spend_cap": {
         "status": 429,
@@ -29,7 +30,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "on_hold": {"status": 400, "error_code": "organization_on_hold", "message": "Your organization is on hold."},
     "revoked": {"status": 401},
 }
-_REFUSALS = ("status", *_PRESETS)
+_REFUSALS: tuple[FaultName, ...] = ("status", *_PRESETS)
 
 
 def json_reply(value: Any, *, status: int = 200) -> Response:
@@ -47,7 +48,7 @@ def refusal(hits: Hits, request_id: str | None) -> Response | None:
     if (rule := hits.get("redirect")) is not None:
         return Response(status_code=rule.status or 307, headers={"location": rule.value or "/elsewhere"})
     for name in _REFUSALS:
-        if (rule := hits.get(name)) is not None:  # pyright: ignore[reportArgumentType] - the keys are fault names
+        if (rule := hits.get(name)) is not None:
             return status_reply(rule, request_id)
     return None
 

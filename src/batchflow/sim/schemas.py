@@ -12,6 +12,10 @@ from batchflow.sim.draw import Draw, token
 from batchflow.sim.shapes import Json, Object, listing, mapping, objects
 
 _DEPTH = 12
+_MOST = 1000
+_FAR = 1e15
+_VALUES = 5000
+"""How many values an answer may hold: a schema can ask for more than there is memory."""
 _FORMATS = ("date", "date-time", "time", "email", "uuid", "uri", "ipv4", "hostname", "duration")
 
 
@@ -25,9 +29,13 @@ class _Maker:
         self._root = root
         self._draw = draw
         self._words = words or ("sample",)
+        self._left = _VALUES
 
     def value(self, schema: Json, depth: int) -> Json:
-        rules = self._resolve(mapping(schema) or {})
+        self._left -= 1
+        if self._left < 0 or depth > 4 * _DEPTH:
+            return None
+        rules = self._resolve(mapping(schema) or {}, depth)
         if "const" in rules:
             return rules["const"]
         if choices := listing(rules.get("enum")):
@@ -54,14 +62,14 @@ class _Maker:
             case _:
                 return None
 
-    def _resolve(self, rules: Object) -> Object:
+    def _resolve(self, rules: Object, depth: int) -> Object:
         for _ in range(_DEPTH):
             reference = rules.get("$ref")
             if not isinstance(reference, str):
                 break
             rules = self._look_up(reference)
-        for part in objects(rules.get("allOf")):
-            rules = _merge(rules, self._resolve(part))
+        for part in objects(rules.get("allOf")) if depth < _DEPTH else []:
+            rules = _merge(rules, self._resolve(part, depth + 1))
         return rules
 
     def _look_up(self, reference: str) -> Object:
@@ -117,7 +125,7 @@ class _Maker:
         kind = rules.get("format")
         if isinstance(kind, str) and kind in _FORMATS:
             return self._formatted(kind)
-        low, high = _bound(rules, "minLength", 0), _bound(rules, "maxLength", 1 << 30)
+        low, high = _bound(rules, "minLength", 0), _bound(rules, "maxLength", _MOST)
         text = " ".join(self._pick(self._words) for _ in range(self._draw.between(2, 6)))
         while len(text) < low:
             text += " " + self._pick(self._words)
@@ -141,17 +149,16 @@ class _Maker:
         }[kind]
 
     def _integer(self, rules: Object) -> int:
-        step = rules.get("multipleOf") or 1
-        low, high = _range(rules, 0.0, 100.0)
+        step = _positive(rules.get("multipleOf")) or 1
+        low, high = _range(rules)
         first = math.ceil(low / step)
-        last = max(first, math.floor(high / step))
-        return int(self._draw.between(first, last) * step)
+        return int(self._draw.between(first, max(first, math.floor(high / step))) * step)
 
     def _number(self, rules: Object) -> float:
-        step = rules.get("multipleOf")
+        step = _positive(rules.get("multipleOf"))
         if step:
-            return self._integer({**rules, "multipleOf": step}) if step >= 1 else 0.0
-        low, high = _range(rules, 0.0, 100.0 if "maximum" not in rules else 0.0)
+            return self._integer(rules) if step >= 1 else 0.0
+        low, high = _range(rules)
         return min(high, max(low, round(low + (high - low) * self._draw.share(), 2)))
 
     def _pick(self, choices: Sequence[Any]) -> Any:
@@ -160,27 +167,37 @@ class _Maker:
 
 def _merge(rules: Object, more: Object) -> Object:
     merged = {**rules, **more}
-    for key in ("properties", "required"):
-        if key in rules and key in more:
-            old, new = rules[key], more[key]
-            merged[key] = {**old, **new} if key == "properties" else [*old, *new]
+    if "properties" in rules and "properties" in more:
+        merged["properties"] = {**(mapping(rules["properties"]) or {}), **(mapping(more["properties"]) or {})}
+    if "required" in rules and "required" in more:
+        merged["required"] = [*listing(rules["required"]), *listing(more["required"])]
     return merged
 
 
 def _bound(rules: Object, key: str, default: int) -> int:
     value = rules.get(key)
-    return value if isinstance(value, int) else default
+    return min(max(0, value), _MOST) if isinstance(value, int) else default
 
 
-def _range(rules: Object, low: float, high: float) -> tuple[float, float]:
+def _positive(value: Json) -> float | None:
+    return value if isinstance(value, int | float) and value > 0 else None
+
+
+def _range(rules: Object) -> tuple[float, float]:
     """The closed interval that minimum, maximum and their exclusive forms leave."""
-    bottom, top = rules.get("minimum"), rules.get("maximum")
-    if "exclusiveMinimum" in rules:
-        bottom = rules["exclusiveMinimum"] + 1
-    if "exclusiveMaximum" in rules:
-        top = rules["exclusiveMaximum"] - 1
+    bottom = _limit(rules, "minimum", "exclusiveMinimum", 1)
+    top = _limit(rules, "maximum", "exclusiveMaximum", -1)
     if bottom is None:
-        bottom = low if top is None or top > low else top - 100
+        bottom = 0.0 if top is None or top >= 0 else top - 100
     if top is None:
-        top = max(high, bottom + 100)
-    return bottom, top
+        top = max(100.0, bottom + 100)
+    return bottom, max(bottom, top)
+
+
+def _limit(rules: Object, key: str, exclusive: str, step: int) -> float | None:
+    """An inclusive bound; of an exclusive one, the next whole number inside."""
+    value = rules.get(exclusive)
+    if isinstance(value, int | float):
+        return max(-_FAR, min(_FAR, value + step))
+    value = rules.get(key)
+    return max(-_FAR, min(_FAR, value)) if isinstance(value, int | float) else None

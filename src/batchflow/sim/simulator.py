@@ -90,6 +90,10 @@ class Simulator:
         """What GET /_sim/stats answers."""
         return self._call(self._world.stats)
 
+    def finish(self) -> None:
+        """Turns the clock to where every batch that can end has ended."""
+        self._call(self._world.finish)
+
     def set_faults(self, plan: FaultPlan) -> None:
         """Replaces the fault plan; calls are counted from here on."""
         self._call(lambda: self._world.replan(plan))

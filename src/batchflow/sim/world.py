@@ -103,6 +103,12 @@ class World:
                 self.tally["billed_rows"] += counts(batch).succeeded
         return now
 
+    def finish(self) -> None:
+        """Turns the clock to where every batch that can end has ended."""
+        now = self.now()
+        last = max((batch.ends_at for batch in self.shelf if math.isfinite(batch.ends_at)), default=now)
+        self.clock.advance(max(0.0, last - now))
+
     def begin(self, endpoint: str) -> Hits:
         """Counts a call and says what goes wrong with it."""
         self.calls[endpoint] += 1
@@ -140,7 +146,7 @@ class World:
             for _ in range(rule.rows or 1):
                 self.plant(account, context, len(requests))
         late = hits.get("late")
-        batch = self._batch(account, context, requests, now + _seconds(late.seconds) if late else now)
+        batch = self._batch(account, context, requests, now + (late.seconds or 0.0) if late else now)
         self._doom(batch, hits)
         self.shelf.put(batch)
         self.tally["batches"] += 1
@@ -221,7 +227,7 @@ class World:
             "id": batch.id,
             "type": "message_batch",
             "processing_status": status.value,
-            "request_counts": msgspec.to_builtins(self._counts(batch, ended, now, hits)),
+            "request_counts": msgspec.to_builtins(self._counts(batch, now, hits)),
             "created_at": rfc3339(batch.created_at + offset),
             "expires_at": rfc3339(batch.expires_at + offset),
             "ended_at": rfc3339(batch.ends_at + offset) if ended else None,
@@ -236,8 +242,8 @@ class World:
         return shape
 
     @staticmethod
-    def _counts(batch: Batch, ended: bool, now: float, hits: Hits) -> Counts:  # noqa: FBT001
-        total = len(batch.requests)
+    def _counts(batch: Batch, now: float, hits: Hits) -> Counts:
+        total, ended = len(batch.requests), batch.status(now) is Status.ENDED
         if not ended and "lying_counts" in hits:
             return Counts(processing=0, succeeded=total // 2, errored=total, canceled=1)
         if not ended and "gradual_counts" in hits:

@@ -24,6 +24,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None
     patience: float
 
+    def __repr__(self) -> str:
+        """Leaves the headers out: the key is in them."""
+        return f"Account({self.base_url!r}, key {self.fingerprint or 'missing'})"
+
     @property
     def fingerprint(self) -> str:
         """Tells two keys apart and gives neither away."""

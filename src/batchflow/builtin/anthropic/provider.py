@@ -165,7 +165,7 @@ class AnthropicProvider:
         reply = await self._post(what, _path(remote, "cancel"))
         if reply.status == 404:
             return None
-        if reply.definite_no and (known := await self.status(remote)) is not None and known.ended:
+        if reply.status in {400, 409} and (known := await self.status(remote)) is not None and known.ended:
             return known  # it was over before it could be canceled
         return self._read(what, reply, read_batch)
 

@@ -5,9 +5,10 @@ undecoded. It is a view into its line, so an Answer keeps its own line in memory
 expected types is read again slowly, field by field: an odd counter must not cost a paid answer.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import msgspec
 
@@ -17,6 +18,8 @@ from batchflow.model.result import NO_USAGE, Answer, Usage
 from batchflow.model.words import Word
 
 _NULL = msgspec.Raw(b"null")
+_NOTHING: Mapping[str, Any] = {}
+_UNREADABLE = (ValueError, RecursionError)
 
 
 class _Block(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +58,7 @@ def answered(custom_id: str, message: msgspec.Raw) -> Answer:
     """Reads a message that was answered: it is billed, whatever we think of it."""
     try:
         told = _MESSAGE.decode(message)
-    except ValueError:
+    except _UNREADABLE:
         return _odd(custom_id, message)
     content = told.content
     if content is None:
@@ -69,14 +72,27 @@ def answered(custom_id: str, message: msgspec.Raw) -> Answer:
 
 def _read(line: bytes) -> Answer:
     try:
-        told = _LINE.decode(line)
-    except ValueError as error:
-        return Answer(_name(line), None, error=f"a result line that cannot be read: {error}")
-    result = told.result
-    kind = result.type
+        return _row(_LINE.decode(line))
+    except _UNREADABLE as error:
+        return _mended(line, error)
+
+
+def _mended(line: bytes, error: Exception) -> Answer:
+    """Reads a line with half a surrogate pair or a byte that is no UTF-8: better a mark there than a paid answer lost."""
+    told = None
+    with contextlib.suppress(*_UNREADABLE):
+        told = json.loads(line.decode(errors="replace"))
+        sound = json.dumps(told, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return _row(_LINE.decode(sound.encode()))
+    names = [_text(row.get("custom_id")) for row in _objects([told])]
+    return Answer("".join(names), None, error=f"a result line that cannot be read: {error}")
+
+
+def _row(told: _Line) -> Answer:
+    kind = told.result.type
     if kind == "succeeded":
-        return answered(told.custom_id, result.message)
-    return _unanswered(told.custom_id, kind or "", result)
+        return answered(told.custom_id, told.result.message)
+    return _unanswered(told.custom_id, kind or "", told.result)
 
 
 def _unanswered(custom_id: str, kind: str, result: _Result) -> Answer:
@@ -98,51 +114,35 @@ def _joined(content: list[_Block]) -> str:
     return "".join([block.text for block in content if block.type == "text" and block.text])
 
 
-def _name(line: bytes) -> str:
-    told = _told(line)
-    name = told.get("custom_id") if told else None
-    return name if isinstance(name, str) else ""
-
-
 def _odd(custom_id: str, message: msgspec.Raw) -> Answer:
-    told = _told(bytes(message))
-    blocks = told.get("content") if told else None
-    if told is None or not isinstance(blocks, list):
+    (told,) = _objects([msgspec.json.decode(message)]) or [_NOTHING]
+    content = told.get("content")
+    if not isinstance(content, list):
         return Answer(custom_id, None, message=message, error="a succeeded row whose message cannot be read")
-    texts = [_text(block.get("text")) for block in _objects(blocks) if block.get("type") == "text"]
+    text = "".join([_text(block.get("text")) for block in _objects(content) if block.get("type") == "text"])
     reason = _text(told.get("stop_reason"))
     usage = _odd_usage(told.get("usage"))
-    return Answer(custom_id, stop_word(reason), _text(told.get("model")), "".join(texts), message, usage, reason)
+    return Answer(custom_id, stop_word(reason), _text(told.get("model")), text, message, usage, reason)
 
 
 def _odd_usage(told: object) -> Usage:
     """Keeps those counters that are what they should be."""
-    counters = {name: value for value in _objects([told]) for name, value in value.items()}
-    kept = {
-        name: _fitting(value, kind) for name, kind in Usage.__annotations__.items() if (value := counters.get(name))
-    }
+    (counters,) = _objects([told]) or [_NOTHING]
+    kept = {name: _fitting(counters[name], kind) for name, kind in Usage.__annotations__.items() if name in counters}
     return Usage(**kept)
 
 
 def _fitting(value: object, kind: Any) -> Any:
     try:
-        return msgspec.convert(value, kind, strict=False)
+        return msgspec.convert(value, kind)
     except ValueError:
         return None
 
 
-def _told(data: bytes) -> dict[str, Any] | None:
-    """Reads an object that msgspec refuses: half a surrogate pair, a byte that is no UTF-8. Such text keeps a mark there."""
-    try:
-        told: Any = json.loads(data.decode(errors="replace"))
-    except ValueError:
-        return None
-    return next(iter(_objects([told])), None)
-
-
-def _objects(values: list[Any]) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)]
+def _objects(values: object) -> list[dict[str, Any]]:
+    listed = cast("list[Any]", values) if isinstance(values, list) else []
+    return [cast("dict[str, Any]", value) for value in listed if isinstance(value, dict)]
 
 
 def _text(value: object) -> str:
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

@@ -53,3 +53,12 @@ class Sink(Protocol):
     async def close(self) -> None:
         """Lets go of everything; it may be called twice, and after a failed `open`."""
         ...
+
+
+@runtime_checkable
+class Releasing(Protocol):
+    """A sink that keeps something beside its target until its receipt is safe: a file's redo log goes here."""
+
+    async def committed(self, receipt: Receipt) -> None:
+        """Told after the commit that kept this receipt; it may be told twice, or never."""
+        ...

@@ -13,7 +13,8 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 def cannot_write(path: Path, error: OSError) -> SinkError:
     """Says that a file cannot be written, why, and what to do next."""
-    return SinkError(f"cannot write {path}: {error.strerror or error}. {SAFE}", hint=_next_step(path, error))
+    where = f" ({error.filename})" if error.filename not in {None, str(path)} else ""
+    return SinkError(f"cannot write {path}: {error.strerror or error}{where}. {SAFE}", hint=_next_step(path, error))
 
 
 def _next_step(path: Path, error: OSError) -> str:

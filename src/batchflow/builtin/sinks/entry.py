@@ -18,7 +18,8 @@ def enter(path: Path, *, create: bool) -> int:
     file = os.open(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0), 0o666)
     try:
         _lock(path, file)
-        sync_folder(path.parent)
+        if create:
+            sync_folder(path.resolve().parent)
     except BaseException:
         os.close(file)
         raise

@@ -177,6 +177,8 @@ def _usage_paths() -> Iterator[str]:
 
 def _usage(steps: tuple[Step, ...]) -> Getter:
     names = tuple(map(str, steps))
+    if len(names) == 1:
+        return attrgetter(f"usage.{names[0]}")
 
     def get(result: Result) -> Any:
         value: Any = result.usage

@@ -10,6 +10,7 @@ from anyio.to_thread import run_sync
 from batchflow.builtin.sinks.diagnosis import cannot_write
 from batchflow.builtin.sinks.lines import Lines
 from batchflow.builtin.sinks.output import FileReceipt, IfExists, Output
+from batchflow.builtin.sinks.receipt import known
 from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class FileSink:
         self._last: FileReceipt | None = None
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
-        self._last = msgspec.convert(last, FileReceipt) if last else None
+        self._last = known(last, FileReceipt)
         self._output = output = Output(self._path, self._lines, self._if_exists, context)
         try:
             await run_sync(self._blocking, lambda: output.open(self._last))

@@ -127,11 +127,18 @@ class Output:
     def _start(self) -> int:
         intent = self._redo.recall()
         if intent and self._is_ours(intent):
-            self._resume(intent.start)
+            self._take_back(intent.start)
         size = os.fstat(self._file).st_size
         if size and self._context.fresh:
             self._judge_what_exists(size, intent)
         return size
+
+    def _take_back(self, start: Mark) -> None:
+        try:
+            self._resume(start)
+        except SinkError as error:
+            error.hint += f". To begin anew with the file as it is now, delete {self._redo.path} first"
+            raise
 
     def _judge_what_exists(self, size: int, intent: Intent | None) -> None:
         match self._if_exists:

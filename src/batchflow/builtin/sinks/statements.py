@@ -1,3 +1,4 @@
+# ruff: noqa: S608 -- names cannot be bound; each one passes `quoted`, and every value is bound
 """The SQL of a table sink. Names are quoted, values are bound; nothing is executed here."""
 
 from collections.abc import Sequence
@@ -55,4 +56,5 @@ def _insert(name: str, columns: Sequence[str], mode: Mode, key: str) -> str:
 
 def _update(name: str, columns: Sequence[str], key: str) -> str:
     changes = ", ".join(f"{quoted(c)} = ?{n}" for n, c in enumerate(columns, 1) if c != key)
-    return f"UPDATE {quoted(name)} SET {changes} WHERE {quoted(key)} = ?{columns.index(key) + 1}"
+    # With its table's name before it: alone, SQLite takes a quoted name that is no column for a text.
+    return f"UPDATE {quoted(name)} SET {changes} WHERE {quoted(name)}.{quoted(key)} = ?{columns.index(key) + 1}"

@@ -1,0 +1,234 @@
+"""A table of the user's own: exactly once, and nothing else of it changed."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from batchflow.builtin.sinks.sqlite import sqlite
+from batchflow.model.errors import SinkError
+from batchflow.testing.sink import Damage, context, part, part_that_breaks, result, results
+
+FIELDS = {"claim_id": "key", "severity": "output.severity", "status": "'done'"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "claims.db"
+
+
+def run(path, *statements):
+    with closing(sqlite3.connect(path)) as database:
+        found = [database.execute(*([one] if isinstance(one, str) else one)).fetchall() for one in statements]
+        database.commit()
+    return found[-1]
+
+
+def rated(key, severity):
+    row = result(key)
+    row.output = {"severity": severity}
+    return row
+
+
+async def session(sink, last, *parts, run="run-1"):
+    await sink.open(context(run, fresh=last is None), last)
+    try:
+        for one in parts:
+            last = await sink.write(one)
+    finally:
+        await sink.close()
+    return last
+
+
+async def test_upsert_makes_the_table_and_replaces_by_key(path):
+    sink = sqlite(path=path, table="claims", fields=FIELDS)
+    last = await session(sink, None, part("p", [rated("a", "low"), rated("b", "high")]))
+    await session(sink, last, part("q", [rated("a", "high")]))
+    assert run(path, "SELECT * FROM claims ORDER BY 1") == [("a", "high", "done"), ("b", "high", "done")]
+
+
+async def test_upsert_leaves_other_rows_and_columns_alone(path):
+    run(
+        path,
+        "CREATE TABLE claims (claim_id TEXT PRIMARY KEY, note TEXT, severity TEXT, status TEXT)",
+        "INSERT INTO claims VALUES ('a', 'mine', 'none', 'new'), ('z', 'mine', 'none', 'new')",
+    )
+    await session(sqlite(path=path, table="claims", fields=FIELDS), None, part("p", [rated("a", "low")]))
+    assert run(path, "SELECT * FROM claims ORDER BY 1") == [("a", "mine", "low", "done"), ("z", "mine", "none", "new")]
+
+
+async def test_insert_adds_a_row_each_time(path):
+    sink = sqlite(path=path, table="claims", mode="insert", fields={"id": "key"})
+    await session(sink, None, part("p", [result("a"), result("a")]))
+    assert run(path, "SELECT * FROM claims") == [("a",), ("a",)]
+
+
+async def test_update_changes_rows_that_are_there_and_counts_those_that_are_not(path):
+    run(
+        path,
+        "CREATE TABLE claims (claim_id INTEGER PRIMARY KEY, severity TEXT, status TEXT, note TEXT)",
+        "INSERT INTO claims VALUES (1, NULL, 'new', 'mine'), (2, NULL, 'new', 'mine')",
+    )
+    sink = sqlite(path=path, table="claims", mode="update", fields=FIELDS)
+    receipt = await session(sink, None, part("p", [rated("1", "low"), rated("7", "low"), rated("8", "low")], chunk=2))
+    assert run(path, "SELECT * FROM claims") == [(1, "low", "done", "mine"), (2, None, "new", "mine")]
+    assert receipt == {"part": "p", "rows": 3, "missing": 2}
+
+
+async def test_update_makes_no_database_and_no_table(path):
+    sink = sqlite(path=path, table="claims", mode="update", fields=FIELDS)
+    with pytest.raises(SinkError, match="does not exist"):
+        await session(sink, None)
+    assert not path.exists()
+    run(path, "CREATE TABLE other (x)")
+    with pytest.raises(SinkError, match="no such table"):
+        await session(sink, None)
+    assert run(path, "SELECT name FROM sqlite_master") == [("other",)]
+
+
+async def test_names_are_quoted(path):
+    table, column = 'my "odd" table; DROP TABLE x', "select"
+    sink = sqlite(path=path, table=table, fields={"the key": "key", column: "text"}, receipts='re"ceipts')
+    await session(sink, None, part("p", [result("a", "b")]), part("q", [result("a", "c")]))
+    assert run(path, 'SELECT "the key", "select" FROM "my ""odd"" table; DROP TABLE x"') == [("a", "c")]
+
+
+async def test_structures_are_json_text_and_numbers_are_numbers(path):
+    row = result("a")
+    row.output = {"list": [1, {"b": None}], "yes": True, "big": 2**70, "half": 0.5}
+    fields = {"id": "key", "all": "output", "yes": "output.yes", "big": "output.big", "half": "output.half",
+              "message": "message", "tokens": "usage.input_tokens", "cost": "cost"}  # fmt: skip
+    await session(sqlite(path=path, table="t", fields=fields), None, part("p", [row]))
+    (_, everything, yes, big, half, message, tokens, cost) = run(path, "SELECT * FROM t")[0]
+    assert json.loads(everything) == row.output
+    assert (yes, big, half, message, tokens, cost) == (1, str(2**70), 0.5, '{"id":"msg_1"}', 10, 0.0000205)
+
+
+async def test_a_part_is_in_the_table_wholly_or_not_at_all(path):
+    sink = sqlite(path=path, table="t")
+    await sink.open(context(), None)
+    with pytest.raises(Damage):
+        await sink.write(part_that_breaks("p", results(0, 3), Damage()))
+    assert run(path, "SELECT count(*) FROM t") == [(0,)]
+    await sink.write(part("p", results(0, 5)))
+    await sink.close()
+    assert run(path, "SELECT count(*) FROM t") == [(5,)]
+
+
+async def test_a_part_that_is_known_is_not_written_again_and_gives_its_receipt(path):
+    sink = sqlite(path=path, table="t", mode="insert")
+    first = await session(sink, None, part("run-1/b/s/0", results(0, 3)))
+    assert await session(sink, None, part("run-1/b/s/0", results(0, 3))) == first
+    assert run(path, "SELECT count(*) FROM t") == [(3,)]
+
+
+async def test_another_run_into_the_same_table_skips_nothing(path):
+    sink = sqlite(path=path, table="t", mode="insert")
+    await session(sink, None, part("run-1/b/s/0", results(0, 3)))
+    await session(sink, None, part("run-2/b/s/0", results(0, 3)), run="run-2")
+    assert run(path, "SELECT count(*) FROM t") == [(6,)]
+
+
+async def test_a_database_that_does_not_know_the_last_part_is_refused(path):
+    sink = sqlite(path=path, table="t")
+    last = await session(sink, None, part("p", results(0, 3)))
+    path.rename(path.with_name("moved.db"))
+    with pytest.raises(SinkError, match="does not know part 'p'") as caught:
+        await session(sink, last)
+    assert "put the database back" in caught.value.hint
+    assert run(path, "SELECT name FROM sqlite_master") == []
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+async def test_the_journal_mode_stays_the_users(path, mode):
+    run(path, f"PRAGMA journal_mode = {mode}")
+    await session(sqlite(path=path, table="t"), None, part("p", results(0, 3)))
+    assert run(path, "PRAGMA journal_mode") == [(mode,)]
+
+
+async def test_a_locked_database_is_a_sink_error_and_works_later(path):
+    sink = sqlite(path=path, table="t", wait=0.0)
+    await sink.open(context(), None)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SinkError, match="database is locked"):
+            await sink.write(part("p", results(0, 3)))
+    await sink.write(part("p", results(0, 3)))
+    await sink.close()
+    assert run(path, "SELECT count(*) FROM t") == [(3,)]
+
+
+async def test_between_parts_nothing_is_locked(path):
+    sink = sqlite(path=path, table="t")
+    await sink.open(context(), None)
+    await sink.write(part("p", results(0, 3)))
+    run(path, "DELETE FROM t WHERE key = 'k000000'")
+    await sink.write(part("q", results(3, 3)))
+    await sink.close()
+    assert run(path, "SELECT count(*) FROM t") == [(5,)]
+
+
+@pytest.mark.parametrize(
+    ("made", "options", "said", "hint"),
+    [
+        ("CREATE TABLE t (id TEXT)", {"fields": {"id": "key"}}, "ON CONFLICT", "CREATE UNIQUE INDEX"),
+        ("CREATE TABLE t (id TEXT PRIMARY KEY)", {"fields": {"id": "key", "x": "text"}}, "no column named x", "columns"),
+        ("CREATE TABLE t (i TEXT)", {"mode": "update", "fields": {"id": "key", "i": "text"}}, "no such column: t.id", "columns"),
+    ],
+)  # fmt: skip
+async def test_a_table_that_does_not_fit_is_found_when_opening(path, made, options, said, hint):
+    run(path, made)
+    with pytest.raises(SinkError, match=said) as caught:
+        await session(sqlite(path=path, table="t", **options), None)
+    assert hint in caught.value.hint
+    assert run(path, "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'") == [("t",)]
+
+
+async def test_a_file_that_is_no_database_is_named_and_left_alone(path):
+    path.write_text("this is not a database" * 100)
+    with pytest.raises(SinkError, match=f"{path}: file is not a database"):
+        await session(sqlite(path=path, table="t"), None)
+    assert path.read_text() == "this is not a database" * 100
+
+
+async def test_a_row_that_cannot_be_written_is_named_and_takes_its_part_back(path):
+    with pytest.raises(SinkError, match="the row of key 'odd'"):
+        await session(sqlite(path=path, table="t"), None, part("p", [result("even"), result("odd", "\ud800")]))
+    assert run(path, "SELECT count(*) FROM t") == [(0,)]
+
+
+async def test_the_users_own_rules_are_told_with_a_next_step(path):
+    run(path, "CREATE TABLE t (id TEXT UNIQUE)")
+    sink = sqlite(path=path, table="t", mode="insert", fields={"id": "key"})
+    with pytest.raises(SinkError, match="UNIQUE constraint failed") as caught:
+        await session(sink, None, part("p", [result("a"), result("a")]))
+    assert "mode: upsert" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mode": "update"}, "needs `fields`"),
+        ({"fields": {"x": "text"}}, "finds rows by key"),
+        ({"fields": {"x": "key"}, "key": "y"}, "not among the columns"),
+        ({"mode": "update", "fields": {"x": "key"}}, "nothing to change"),
+        ({"fields": {"x": "usage.y"}}, "known are usage.input_tokens"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused_before_any_file_is_touched(path, options, said):
+    with pytest.raises(ValueError, match=said):
+        sqlite(path=path, table="t", **options)
+    assert not path.exists()
+
+
+async def test_a_key_column_may_be_any_column(path):
+    sink = sqlite(path=path, table="t", key="tenant", fields={"tenant": "tenant", "last": "key"})
+    await session(sink, None, part("p", results(0, 3)))
+    assert run(path, "SELECT * FROM t") == [("north", "k000002")]
+
+
+async def test_upsert_with_only_a_key_keeps_one_row(path):
+    sink = sqlite(path=path, table="t", fields={"id": "key"})
+    await session(sink, None, part("p", [result("a"), result("a")]))
+    assert run(path, "SELECT * FROM t") == [("a",)]

@@ -1,0 +1,97 @@
+"""The sink contract holds a sink to what it declares: it passes an honest one and finds a liar out."""
+
+import json
+
+import pytest
+
+from batchflow.testing.sink import Check, SinkContract
+
+
+class Naive:
+    """Appends lines and remembers nothing."""
+
+    promise = "at_least_once"
+
+    def __init__(self, path):
+        self.path = path
+
+    async def open(self, context, last):
+        self.path.touch()
+
+    async def write(self, part):
+        async for rows in part.rows:
+            with self.path.open("a") as file:
+                file.writelines(json.dumps([row.key, row.text]) + "\n" for row in rows)
+        return {"part": part.name}
+
+    async def close(self):
+        pass
+
+
+class Liar(Naive):
+    """Promises more than it does."""
+
+    promise = "receipt"
+
+
+class Forgetful(Naive):
+    """Loses the last row of each chunk."""
+
+    async def write(self, part):
+        async for rows in part.rows:
+            with self.path.open("a") as file:
+                file.writelines(json.dumps([row.key, row.text]) + "\n" for row in rows[:-1])
+        return {"part": part.name}
+
+
+def reading(path):
+    async def read():
+        return [tuple(json.loads(line)) for line in path.read_text().split("\n")[:-1]]
+
+    return read
+
+
+class TestAnHonestSink(SinkContract):
+    @pytest.fixture
+    def make_sink(self, tmp_path):
+        return lambda: Naive(tmp_path / "out")
+
+    @pytest.fixture
+    def read_back(self, tmp_path):
+        return reading(tmp_path / "out")
+
+
+LIES = [
+    "test_a_part_whose_receipt_was_lost_is_written_again_as_promised",
+    "test_a_first_part_whose_receipt_was_lost_is_written_again_as_promised",
+    "test_a_receipt_can_be_lost_many_times",
+    "test_a_redelivered_part_may_come_in_another_order",
+    "test_a_part_written_twice_in_one_session_is_written_as_promised",
+    "test_a_part_that_breaks_is_written_again_in_the_same_session",
+    "test_a_part_that_breaks_is_written_again_after_a_restart",
+    "test_a_first_part_that_breaks_is_written_again_after_a_restart",
+    "test_a_canceled_write_is_done_again",
+]
+
+
+@pytest.mark.parametrize("name", LIES)
+async def test_a_sink_that_doubles_rows_cannot_promise_receipts(tmp_path, name):
+    check = Check(lambda: Liar(tmp_path / "out"), reading(tmp_path / "out"))
+    with pytest.raises(AssertionError):
+        await getattr(SinkContract(), name)(check)
+
+
+LOSSES = [
+    "test_parts_follow_each_other",
+    "test_rows_keep_their_order",
+    "test_it_goes_on_after_a_restart_with_the_last_receipt",
+    "test_ten_thousand_rows_go_through_in_chunks",
+    "test_a_part_whose_receipt_was_lost_is_written_again_as_promised",
+]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+async def test_a_sink_that_loses_rows_is_found_out_whatever_it_promises(tmp_path, name):
+    check = Check(lambda: Forgetful(tmp_path / "out"), reading(tmp_path / "out"))
+    with pytest.raises(AssertionError):
+        await getattr(SinkContract(), name)(check)

@@ -1,0 +1,138 @@
+"""Reads JSON lines: one object a line, in one file or many, plain or compressed."""
+
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from anyio import to_thread
+
+from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, megabytes, refuse_utf16
+from batchflow.builtin.sources.fingerprint import fingerprint
+from batchflow.builtin.sources.keys import key_of, no_key
+from batchflow.builtin.sources.lines import Lines, Overlong
+from batchflow.builtin.sources.mark import Mark, remaining
+from batchflow.builtin.sources.paged import paged
+from batchflow.builtin.sources.stream import opened
+from batchflow.builtin.sources.tree import find
+from batchflow.model.record import Cursor, Page, Record, Unreadable
+from batchflow.model.units import Doc, Size
+
+PAGE = 500
+
+
+def jsonl(
+    *,
+    path: Annotated[
+        Path,
+        Doc(
+            "The file, or a pattern like `claims/*.jsonl`, read in sorted order; .gz and .zst are unpacked on the way."
+        ),
+    ],
+    key: Annotated[
+        str | None, Doc("The field that names a record. Without it, a record is named by its place: `claims.jsonl:17`.")
+    ] = None,
+    encoding: Annotated[str, Doc("The text encoding of the files.")] = UTF8,
+    max_record: Annotated[Size, Doc("A longer line is passed over and becomes a dead letter.")] = 32_000_000,
+) -> "Jsonl":
+    """Reads JSON lines."""
+    return Jsonl(path, key=key, encoding=checked(encoding), max_record=max_record)
+
+
+class Jsonl:
+    """A source of JSON lines. Blank lines are passed over; a line that is no object with a key is `Unreadable`."""
+
+    def __init__(self, path: Path, *, key: str | None, encoding: str, max_record: int) -> None:
+        self._path = path
+        self._key = key
+        self._encoding = encoding
+        self._max_record = max_record
+        self._decode = _decoder(encoding)
+
+    def read(self, after: Cursor | None) -> AsyncGenerator[Page]:
+        """Yields pages of at most 256 KiB or 500 records, or of one larger record."""
+        return paged(self._pages(after))
+
+    async def fingerprint(self) -> str | None:
+        """Changes when a file does."""
+        return await to_thread.run_sync(lambda: fingerprint(find(self._path)))
+
+    def _pages(self, after: Cursor | None) -> Generator[Page]:
+        for file, mark in remaining(self._path, after):
+            with opened(file, mark.offset) as stream:
+                yield from self._file(Lines(stream, self._max_record), mark)
+
+    def _file(self, lines: Lines, mark: Mark) -> Generator[Page]:
+        while block := lines.block():
+            if isinstance(block, Overlong):
+                size = len(block.head) + sum(map(len, lines.rest()))
+                items: list[Record | Unreadable] = [self._too_long(mark, block.head, size)]
+                mark = Mark(mark.file, mark.offset + size, mark.line + 1)
+                yield Page(items, mark.cursor())
+                continue
+            for part, size in _parts(block):
+                items = self._items(mark, part)
+                mark = Mark(mark.file, mark.offset + size, mark.line + len(part))
+                if items:
+                    yield Page(items, mark.cursor())
+
+    def _items(self, mark: Mark, lines: list[bytes]) -> list[Record | Unreadable]:
+        """Decodes lines: the loop that every record of a run passes, so it calls nothing it can do without."""
+        name, key, decode, limit = mark.file, self._key, self._decode, self._max_record
+        items: list[Record | Unreadable] = []
+        for number, line in enumerate(lines, mark.line):
+            origin = f"{name}:{number}"
+            try:
+                data = decode(line) if len(line) <= limit else None
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                items.extend(self._mend(Mark(name, line=number), line, error))
+                continue
+            if data is None:
+                items.append(self._too_long(Mark(name, line=number), line, len(line)))
+                continue
+            value = data.get(key) if key is not None else origin
+            items.append(
+                Record(value, data, origin) if type(value) is str and value else _keyed(key or "", data, origin)
+            )
+        return items
+
+    def _mend(self, mark: Mark, line: bytes, error: Exception) -> list[Record | Unreadable]:
+        """Looks again at a line that did not decode: blank, behind a byte order mark, or bad."""
+        if mark.line == 1:
+            refuse_utf16(mark.file, line)
+            if line.startswith(BOM):
+                return self._items(mark, [line[len(BOM) :]])
+        if not line.strip():
+            return []
+        reason = garbled(line, self._encoding) or f"not a JSON object: {error}"
+        return [Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(line, self._encoding))]
+
+    def _too_long(self, mark: Mark, head: bytes, size: int) -> Unreadable:
+        reason = f"the line has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"
+        return Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(head, self._encoding))
+
+
+def _decoder(encoding: str) -> Callable[[bytes], dict[str, Any]]:
+    decode = msgspec.json.Decoder(dict[str, Any]).decode
+    return decode if encoding == UTF8 else lambda line: decode(line.decode(encoding))
+
+
+def _keyed(column: str, data: dict[str, Any], origin: str) -> Record | Unreadable:
+    """Finds a key that is not plain text."""
+    value = data.get(column)
+    if key := key_of(value):
+        return Record(key, data, origin)
+    return Unreadable(origin, no_key(column, value), excerpt=str(data)[:200])
+
+
+def _parts(block: bytes) -> Iterator[tuple[list[bytes], int]]:
+    """Cuts a block of whole lines into pages, each with its size in bytes."""
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    left = len(block)
+    for start in range(0, len(lines), PAGE):
+        part = lines[start : start + PAGE]
+        size = min(left, sum(map(len, part)) + len(part))  # a file's last line may have no end
+        left -= size
+        yield part, size

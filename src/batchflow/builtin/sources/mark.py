@@ -1,0 +1,52 @@
+"""The place in a set of files: which file, which byte of its uncompressed content, which line."""
+
+from collections.abc import Iterator
+from itertools import dropwhile
+from pathlib import Path
+
+import msgspec
+
+from batchflow.builtin.sources.stream import GONE
+from batchflow.builtin.sources.tree import Found, find
+from batchflow.model.errors import SourceError
+from batchflow.model.record import Cursor
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Where the next record begins. `line` is its number, from 1."""
+
+    file: str
+    offset: int = 0
+    line: int = 1
+
+    def cursor(self) -> Cursor:
+        """The same as JSON."""
+        return {"file": self.file, "offset": self.offset, "line": self.line}
+
+
+def read_mark(cursor: Cursor) -> Mark:
+    """Reads a cursor back."""
+    try:
+        return msgspec.convert(cursor, Mark)
+    except msgspec.ValidationError as error:
+        raise SourceError(
+            f"this cursor was not made by a source of files: {error}",
+            hint="did the job's source change its type in mid-run? Start anew with `batchflow run --new`",
+        ) from error
+
+
+def remaining(path: Path, after: Cursor | None) -> Iterator[tuple[Found, Mark]]:
+    """Yields the files that are still to be read, each with the place to begin at."""
+    files = find(path)
+    if after is not None:
+        mark = read_mark(after)
+        files = dropwhile(lambda file: file.name != mark.file, files)
+        current = next(files, None)
+        if current is None:
+            raise SourceError(
+                f"{mark.file} is gone from {path}: the run stood at its line {mark.line}",
+                hint=GONE,
+            )
+        yield current, mark
+    for file in files:
+        yield file, Mark(file.name)

@@ -1,0 +1,126 @@
+"""Finds the files of a path that may be a pattern, in one order, without holding their names.
+
+`glob` answers in the order of the disk and as one list; a resumed run needs the same order again, and a folder may hold
+ten million files. So folders are walked in sorted order, and only the folders on the way down are held.
+"""
+
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from batchflow.model.errors import SourceError
+
+Names = tuple[str, ...]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One file. `name` is relative to the pattern's fixed part, so that it is the same on every machine."""
+
+    name: str
+    path: str
+
+
+def find(path: Path) -> Iterator[Found]:
+    """Yields the files that a path or pattern names, sorted folder by folder; none at all is a `SourceError`."""
+    fixed, pattern = _split(path)
+    if not pattern:
+        yield single(path)
+        return
+    files = _walk(str(fixed), (), pattern)
+    first = next(files, None)
+    if first is None:
+        raise SourceError(f"no file matches {path}", hint=_nothing_hint(fixed))
+    yield first
+    yield from files
+
+
+def _split(path: Path) -> tuple[Path, Names]:
+    """Parts a path into its fixed folder and its pattern; a file whose own name looks like a pattern is a file."""
+    wild = next((index for index, part in enumerate(path.parts) if any(sign in part for sign in "*?[")), None)
+    if wild is None or path.exists():
+        return path, ()
+    return Path(*path.parts[:wild]), path.parts[wild:]
+
+
+def single(path: Path) -> Found:
+    """Takes a path as one regular file, or says why it is none."""
+    if path.is_file():
+        return Found(_printable(path.name), str(path))
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder, not a file", hint=f"name its files with a pattern: {path}/*")
+    if path.exists():
+        raise SourceError(
+            f"{path} is not a regular file, so it cannot be read again after a stop",
+            hint="pipe it into batchflow and use `type: stdin`, which keeps a copy",
+        )
+    raise SourceError(f"there is no file {path}", hint=_alike(path))
+
+
+def _alike(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist either: is the path relative to the job file?"
+    near = get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else "is the path relative to the job file?"
+
+
+def _nothing_hint(fixed: Path) -> str:
+    if not fixed.is_dir():
+        return f"the folder {fixed} does not exist: is the path relative to the job file?"
+    return f"look at what is there: ls {fixed}"
+
+
+def _walk(folder: str, above: Names, pattern: Names) -> Iterator[Found]:
+    # A link to a folder above would be walked for ever under `**`; without `**` the depth is bounded anyway.
+    follow = "**" not in pattern
+    for entry in _sorted(folder):
+        names = (*above, entry.name)
+        if entry.is_dir(follow_symlinks=follow):
+            if _leads(names, pattern):
+                yield from _walk(entry.path, names, pattern)
+        elif _fits(names, pattern) and entry.is_file():
+            yield Found(_printable("/".join(names)), entry.path)
+
+
+def _sorted(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SourceError(
+            f"cannot look into the folder {folder}: {error.strerror}", hint=f"check who may read it: ls -ld {folder}"
+        ) from error
+
+
+def _fits(names: Names, pattern: Names) -> bool:
+    """Tells whether a file's names, folder by folder, are what the pattern says; `**` stands for any folders."""
+    if not pattern:
+        return not names
+    if pattern[0] == "**":
+        deeper = bool(names) and not names[0].startswith(".") and _fits(names[1:], pattern)
+        return deeper or _fits(names, pattern[1:])
+    return bool(names) and _named(names[0], pattern[0]) and _fits(names[1:], pattern[1:])
+
+
+def _leads(names: Names, pattern: Names) -> bool:
+    """Tells whether a folder can hold files that fit."""
+    if not names or not pattern:
+        return bool(pattern)
+    if pattern[0] == "**":
+        return not names[-1].startswith(".")
+    return _named(names[0], pattern[0]) and _leads(names[1:], pattern[1:])
+
+
+def _named(name: str, pattern: str) -> bool:
+    hidden = name.startswith(".") and not pattern.startswith(".")
+    return not hidden and fnmatchcase(name, pattern)
+
+
+def _printable(name: str) -> str:
+    """Makes a name that JSON can hold: a file's name may be bytes that are no text."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -131,9 +131,10 @@ def wait(word: Word, attempt: int) -> float:
 
 def _larger(setting: Mapping[str, Any]) -> dict[str, Any]:
     """Reads `{max_tokens: 2x, ceiling: 2000}`."""
-    if setting.keys() - {"max_tokens", "ceiling"} or not isinstance(setting.get("ceiling"), int):
+    ceiling = setting.get("ceiling")
+    if setting.keys() - {"max_tokens", "ceiling"} or not isinstance(ceiling, int) or ceiling < 1:
         raise ValueError("truncated is {max_tokens: 2x, ceiling: 2000}: how the cap grows, and how far")
-    return {"max_tokens": {"factor": _factor(setting.get("max_tokens", "2x")), "ceiling": setting["ceiling"]}}
+    return {"max_tokens": {"factor": _factor(setting.get("max_tokens", "2x")), "ceiling": ceiling}}
 
 
 def _factor(written: Any) -> float:

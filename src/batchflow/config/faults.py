@@ -28,6 +28,7 @@ class Page:
 
     def __init__(self, shown: str, text: str) -> None:
         self.shown = shown
+        self.text = text
         self._lines = text.splitlines()
         self._concealed: dict[str, str] = {}
 
@@ -60,7 +61,7 @@ class Page:
             yield f"  = {self.discreet(fault.hint)}"
 
     def _excerpt(self, place: Place) -> Iterator[str]:
-        line = self._starred(self._line(place)).replace("\t", " ")
+        line = "".join(letter if letter.isprintable() else " " for letter in self._starred(self._line(place)))
         if line.strip():
             start = max(0, place.column - WIDEST // 2) if len(line) > WIDEST else 0
             yield f"  | {line[start : start + WIDEST].rstrip()}"

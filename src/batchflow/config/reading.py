@@ -32,6 +32,7 @@ READ: Mapping[str, Callable[[str], Scalar]] = {
 HINTS = {
     "found character that cannot start any token": "put the value in quotes; indent with spaces, never with tabs",
     "mapping values are not allowed in this context": "a value that holds `: ` must be in quotes",
+    "but found another document": "a job file is one document; take the `---` away",
     "found undefined alias": "a value that begins with `*` must be in quotes",
 }
 
@@ -164,7 +165,7 @@ def _syntax(error: yaml.MarkedYAMLError) -> Fault:
 
 
 def _character(text: str, error: ReaderError) -> Fault:
-    """libyaml counts in bytes of UTF-8."""
+    """Place a character: the parser counts in bytes of UTF-8."""
     before = text.encode()[: error.position].decode(errors="ignore")
     place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
     return Fault(place, f"the character U+{ord(text[len(before)]):04X} is not allowed in YAML")

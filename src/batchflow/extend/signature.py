@@ -52,6 +52,9 @@ class Spec:
     def __init__(self, parameters: Mapping[str, Parameter], *, open_ended: bool = False, doc: str = "") -> None:
         self.parameters = {name: one for name, one in parameters.items() if not one.given}
         self.given = frozenset(name for name, one in parameters.items() if one.given)
+        self.needed = frozenset(name for name in self.given if parameters[name].required)
+        """What the app must supply, having no default."""
+        self.secret = frozenset(name for name, one in self.parameters.items() if one.secret)
         self.open_ended = open_ended
         """Options beyond the declared ones are passed on (`**params`)."""
         self.doc = doc

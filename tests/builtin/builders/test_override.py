@@ -44,7 +44,9 @@ def test_a_record_that_lacks_the_column_has_no_wishes() -> None:
     assert json.loads(builder.build(Record("k", {}, "x:1")))["max_tokens"] == 10
 
 
-@pytest.mark.parametrize("wishes", ["{", "[1]", [1], 7, "max_tokens=3"])
+@pytest.mark.parametrize(
+    "wishes", ["{", "[1]", [1], [], 0, 7, "max_tokens=3", '"\ud800"', {"a": "\ud800"}, {"a": object()}]
+)
 def test_wishes_that_are_no_object_refuse_the_record(wishes: object) -> None:
     with pytest.raises(BuildError, match="override: column 'wishes'"):
         built(wishes)

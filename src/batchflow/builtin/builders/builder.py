@@ -39,7 +39,7 @@ class TemplateBuilder:
         """Makes the request's JSON: a layout filled, and in jobs with `override` a record's own wishes merged over it."""
         params = self._layout.fill(record.data)
         wishes = self._wishes(record.data) if self._override else None
-        return params if not wishes else msgspec.json.encode(merged(msgspec.json.decode(params), wishes))
+        return self._granted(params, wishes) if wishes else params
 
     def render(self, record: Record) -> dict[str, Any]:
         """Makes the request as a map, for people to look at."""
@@ -69,14 +69,22 @@ class TemplateBuilder:
         return {setting: name for setting, name in named.items() if name}
 
     def _wishes(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        given = data.get(self._override or "")
+        given: Any = data.get(self._override or "")
+        if given is None or (isinstance(given, str) and not given.strip()):
+            return {}
         try:
-            wishes: Any = msgspec.json.decode(given) if isinstance(given, str) and given.strip() else given or {}
-        except msgspec.DecodeError as error:
+            wishes: Any = msgspec.json.decode(given) if isinstance(given, str) else given
+        except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise BuildError(f"override: column {self._override!r} is not JSON: {error}") from error
         if not is_map(wishes):
             raise BuildError(f"override: column {self._override!r} holds {type(wishes).__name__}, not a JSON object")
         return wishes
+
+    def _granted(self, params: bytes, wishes: Mapping[str, Any]) -> bytes:
+        try:
+            return msgspec.json.encode(merged(msgspec.json.decode(params), wishes))
+        except (TypeError, ValueError) as error:
+            raise BuildError(f"override: column {self._override!r} cannot be written as JSON: {error}") from error
 
 
 def merged(params: dict[str, Any], wishes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from batchflow.builtin.builders.builder import TemplateBuilder
 from batchflow.builtin.builders.environment import environment
 from batchflow.builtin.builders.files import data_of
 from batchflow.builtin.builders.request import Writer, conversation, output_config
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Given
 
 
 def template(
@@ -36,9 +36,9 @@ def template(
         ),
     ] = None,
     override: Annotated[str | None, Doc("Column with a JSON object that is merged over this record's request.")] = None,
-    base: Annotated[Path, Doc("Folder that {file: PATH} starts from: the job file's own.")] = Path(),
+    base: Annotated[Path, Given(), Doc("Folder that {file: PATH} starts from: the job file's own.")] = Path(),
     filters: Annotated[
-        Mapping[str, Callable[..., Any]] | None, Doc("Template filters beside Jinja2's own, by name.")
+        Mapping[str, Callable[..., Any]] | None, Given(), Doc("Template filters beside Jinja2's own, by name.")
     ] = None,
     **params: Annotated[Any, Doc("Any other parameter of the API, sent as it is.")],
 ) -> TemplateBuilder:

@@ -37,7 +37,7 @@ class Text:
             self._quick = concatenation(self._tree, globals_=environment.globals)
             self._stand_alone()
         except TemplateSyntaxError as error:
-            self._tree, self._quick = nodes.Template([], lineno=1), None
+            self._tree, self._quick = environment.parse(""), None
             self.fault = f"{where}: line {error.lineno}: {self._in_words(error)}"
 
     def _stand_alone(self) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from batchflow.builtin.builders.files import data_of
 from batchflow.model.result import Bad, Result
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Given
 
 MOST_REASONS = 5
 LONGEST_REASON = 200
@@ -22,7 +22,7 @@ _decode = msgspec.json.Decoder().decode
 def schema(
     *,
     schema: Annotated[dict[str, Any], Doc("The JSON schema, or {file: PATH} to one.")],
-    base: Annotated[Path, Doc("Folder that {file: PATH} starts from: the job file's own.")] = Path(),
+    base: Annotated[Path, Given(), Doc("Folder that {file: PATH} starts from: the job file's own.")] = Path(),
 ) -> "SchemaCheck":
     """Checks that an answer is JSON of this schema, and sets `output` to what it holds."""
     found = data_of(schema, where="schema", base=base)

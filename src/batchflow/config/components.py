@@ -1,0 +1,179 @@
+"""One component of a job file: find its factory by `type`, read the rest of the map by the factory's signature."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from batchflow.config.faults import Fault, Faults
+from batchflow.config.identity import files_of, starred
+from batchflow.config.job import Component
+from batchflow.config.references import Unresolved, refers, resolve
+from batchflow.config.tree import Tree
+from batchflow.extend.facade import Plugins
+from batchflow.extend.kinds import Kind
+from batchflow.extend.offers import Offer
+from batchflow.extend.signature import Spec
+from batchflow.model import problem
+from batchflow.model.errors import BatchflowError
+from batchflow.model.problem import Problem
+
+T = TypeVar("T")
+SECRET_PLACES = frozenset({"provider"})
+
+
+class Options(msgspec.Struct, frozen=True):
+    """A map in the job file: where it stands in the job, and what it says."""
+
+    path: problem.Path
+    tree: Tree
+
+
+class Reader:
+    """Reads parts of one job. Whatever is wrong goes to `faults`; what cannot be read is then None."""
+
+    def __init__(self, *, job: Tree, faults: Faults, plugins: Plugins, env: Mapping[str, str], base: Path) -> None:
+        self.job = job
+        self.base = base
+        self._faults = faults
+        self._plugins = plugins
+        self._env = env
+
+    def section(self, make: Callable[..., T], options: Options) -> T | None:
+        """Read a section that is no component: `make` is its signature."""
+        spec = Spec.of(make)
+        kwargs, problems = spec.parse(self._values(options), self.base)
+        self._all_wrong(problems, options.path)
+        return None if problems else make(**kwargs)
+
+    def component(
+        self, kind: Kind, options: Options, *, default: str = "", beside: Callable[..., Any] | None = None
+    ) -> Component | None:
+        """Read a component. `beside` is the signature of what stands in the same map and is not the factory's."""
+        offer = self._offer(kind, options, default)
+        spec = self._spec(offer, options) if offer else None
+        if offer is None or spec is None:
+            return None
+        secret = spec.secret
+        others = ("type", *(Spec.of(beside).parameters if beside else ()))
+        own = Options(options.path, options.tree.without(*others))
+        self._conceal(own, secret)
+        kwargs, problems = spec.parse(self._values(own), self.base, beside=others)
+        self._all_wrong(problems, options.path)
+        if "base" in spec.given:
+            self._look_for_files(own)
+        shown = {"type": offer.name} | starred(options.tree.without("type").plain(), secret)
+        return None if problems else Component(offer=offer, kwargs=kwargs, given=spec.given, path=own.path, shown=shown)
+
+    def picked(self, make: Callable[..., T], options: Options) -> T | None:
+        """Read, from a map that also holds other things, only what this signature names."""
+        names = Spec.of(make).parameters
+        others = [key for key in options.tree.items if key not in names]
+        return self.section(make, Options(options.path, options.tree.without(*others)))
+
+    def map_at(self, path: problem.Path) -> Options | None:
+        """Find a map; an absent one is empty, anything else is a fault."""
+        node = self._node(path)
+        if node is None or node.value is None:
+            return Options(path, Tree({}, self.job.locate(path, at_key=True)))
+        if isinstance(node.value, dict):
+            return Options(path, node)
+        return self.wrong(Problem(f"`{path[-1]}` should be a map of `name: value`", path))
+
+    def offer(self, kind: Kind, name: str) -> Offer:
+        """Find a component that no file names."""
+        return self._plugins.offer(kind, name)
+
+    def wrong(self, found: Problem) -> None:
+        """Remember a problem at its place in the job."""
+        place = self.job.locate(found.path, at_key=found.at_key)
+        self._faults.add(Fault(place, found.message, found.hint, found.warning))
+
+    def _node(self, path: problem.Path) -> Tree | None:
+        node: Tree | None = self.job
+        for step in path:
+            node = node.child(step) if node else None
+        return node
+
+    def _offer(self, kind: Kind, options: Options, default: str) -> Offer | None:
+        path, named = (*options.path, "type"), options.tree.child("type")
+        name = default if named is None else self._value(named, path)
+        if not isinstance(name, str) or not name:
+            known = ", ".join(sorted(self._plugins.offers(kind)))
+            missing = Problem(f"`type` is required: which {kind}?", options.path, f"known: {known}", at_key=True)
+            return self.wrong(missing if named is None else Problem("`type` should be a name", path, f"known: {known}"))
+        try:
+            return self._plugins.offer(kind, name)
+        except BatchflowError as error:
+            return self.wrong(Problem(error.message, path, error.hint))
+
+    def _spec(self, offer: Offer, options: Options) -> Spec | None:
+        try:
+            return Spec.of(offer.load())
+        except BatchflowError as error:
+            return self.wrong(Problem(error.message, (*options.path, "type"), error.hint))
+
+    def _all_wrong(self, problems: list[Problem], path: problem.Path) -> None:
+        for found in problems:
+            self.wrong(msgspec.structs.replace(found, path=(*path, *found.path)))
+
+    def _values(self, options: Options) -> dict[str, Any]:
+        return {name: self._value(node, (*options.path, name)) for name, node in options.tree.items.items()}
+
+    def _value(self, node: Tree, path: problem.Path) -> Any:
+        match node.value:
+            case dict():
+                return {key: self._value(item, (*path, key)) for key, item in node.items.items()}
+            case list():
+                return [self._value(item, (*path, position)) for position, item in enumerate(node.rows)]
+            case str() as text if refers(text) and path[0] == "request":
+                return self._kept_out(node, text)
+            case str() as text:
+                return self._resolved(node, text, path)
+            case scalar:
+                return scalar
+
+    def _kept_out(self, node: Tree, text: str) -> str:
+        """Requests are stored as they are sent, so nothing that may be a secret gets into one."""
+        message = "a request may hold no ${env:...} or ${file:...}: it would be stored with what they stand for"
+        hint = "write the value itself, use {file: PATH} for a prompt, or $${...} for a literal one"
+        self._faults.add_unreadable(Fault(node.at, message, hint), node.at)
+        return text
+
+    def _resolved(self, node: Tree, text: str, path: problem.Path) -> str:
+        resolved = resolve(text, self._env, self.base)
+        for unresolved in resolved.unresolved:
+            self._faults.add_unreadable(self._unresolved(node, unresolved, path), node.at)
+        return resolved.text
+
+    def _unresolved(self, node: Tree, found: Unresolved, path: problem.Path) -> Fault:
+        place = self._faults.page.find(found.reference, node.at)
+        is_credential = found.is_unset and path[0] in SECRET_PLACES
+        return Fault(place, found.reason, found.hint, credentials=is_credential)
+
+    def _conceal(self, options: Options, secret: frozenset[str]) -> None:
+        for name, node in options.tree.items.items():
+            if name in secret:
+                self._conceal_leaves(node)
+
+    def _conceal_leaves(self, node: Tree) -> None:
+        for child in [*node.items.values(), *node.rows]:
+            self._conceal_leaves(child)
+        if isinstance(node.value, str):
+            self._conceal_text(node, node.value)
+
+    def _conceal_text(self, node: Tree, text: str) -> None:
+        resolved = resolve(text, self._env, self.base)
+        for reference, value in resolved.values:
+            self._faults.page.conceal(value, reference)
+        if not refers(text):
+            self._faults.page.conceal(text)
+            hint = "keep it out of the file: ${env:NAME} or ${file:PATH}"
+            self._faults.add(Fault(node.at, "a secret is written into the job file", hint, warning=True))
+
+    def _look_for_files(self, options: Options) -> None:
+        for name, node in options.tree.items.items():
+            for written in files_of(node.plain()):
+                if not (self.base / written).is_file():
+                    self.wrong(Problem(f"file {self.base / written} does not exist", (*options.path, name, "file")))

@@ -1,0 +1,103 @@
+"""A job as it was read: every component named and its options checked, and none of them made yet."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from batchflow.config.faults import Fault, Page
+from batchflow.config.tree import Tree
+from batchflow.extend.kinds import Kind
+from batchflow.extend.offers import Factory, Offer
+from batchflow.model import problem
+from batchflow.model.problem import Problem
+from batchflow.model.rules import Rules
+
+On: TypeAlias = Literal["ok", "dead", "all"]
+
+
+class Component(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a job: which factory makes it, from what. `path` is where it stands in the job."""
+
+    offer: Offer
+    kwargs: dict[str, Any]
+    given: frozenset[str] = frozenset()
+    """Names of parameters that the app supplies."""
+    path: problem.Path
+    shown: dict[str, Any] = {}
+    """The options as written, secrets starred."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return self.offer.kind
+
+    @property
+    def type(self) -> str:
+        """Its name among its kind."""
+        return self.offer.name
+
+    @property
+    def factory(self) -> Factory:
+        """What makes it; imported now if it was not before."""
+        return self.offer.load()
+
+
+class Outlet(msgspec.Struct, frozen=True, kw_only=True):
+    """A sink of the job, under its name there."""
+
+    name: str
+    on: On
+    sink: Component
+
+
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One job of a file, ready to be built."""
+
+    name: str
+    file: Path
+    source: Component
+    builder: Component
+    checks: Sequence[Component]
+    retry: Component
+    sinks: Sequence[Outlet]
+    provider: Component
+    rules: Rules
+    config: str
+    """A hash of everything that changes what is asked or where it goes; secrets are no part of it."""
+    summary: dict[str, Any]
+    """The job for people: as written, references unresolved, secrets starred."""
+    tree: Tree
+    page: Page
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths start from."""
+        return self.file.parent
+
+    @property
+    def components(self) -> list[Component]:
+        """All parts, in the order in which they stand in DESIGN: source to sinks, then the provider."""
+        sinks = [outlet.sink for outlet in self.sinks]
+        return [self.source, self.builder, *self.checks, self.retry, *sinks, self.provider]
+
+    def fault(self, found: Problem) -> Fault:
+        """Point at the line that a problem is about."""
+        return Fault(self.tree.locate(found.path, at_key=found.at_key), found.message, found.hint, found.warning)
+
+    def told(self, found: Problem) -> str:
+        """Say a problem with its file, line, column and excerpt."""
+        return self.page.told(self.fault(found))
+
+    def __repr__(self) -> str:
+        return f"JobSpec({self.name!r} of {self.page.shown})"
+
+
+class JobFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A job file whose every job is sound."""
+
+    path: Path
+    jobs: Mapping[str, JobSpec]
+    state: Path | None = None
+    warnings: Sequence[str] = ()

@@ -1,0 +1,132 @@
+"""A job file, read and checked as a whole: `load` returns jobs that are sound, or raises with everything that is not.
+
+Nothing is made here: no file but the job file and what it refers to is opened, no component is constructed.
+"""
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from batchflow.config import sections
+from batchflow.config.components import Options, Reader
+from batchflow.config.faults import Fault, Faults, Page
+from batchflow.config.job import JobFile, JobSpec
+from batchflow.config.one_job import KEYS, OneJob
+from batchflow.config.reading import read
+from batchflow.config.tree import Place, Tree, merged
+from batchflow.extend.facade import Plugins
+from batchflow.extend.near import did_you_mean
+from batchflow.model.errors import ConfigError
+
+TOP = ("version", "state", "provider", "defaults", "jobs")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+ORIGIN = Place(1, 1)
+
+
+def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> JobFile:
+    """Read a job file, or raise `ConfigError` with every problem in it. `only` names the jobs that matter now."""
+    faults = Faults(Page(_shown(path), _text(path)))
+    tree = _whole(faults)
+    loading = _Loading(path.absolute(), tree, faults, plugins, env)
+    jobs = {name: loading.job(name) for name in loading.names(only)}
+    state = loading.state()
+    faults.stop()
+    sound = {name: job for name, job in jobs.items() if job is not None}
+    return JobFile(path=loading.path, jobs=sound, state=state, warnings=faults.warnings)
+
+
+class _Loading:
+    """One job file on its way in."""
+
+    def __init__(self, path: Path, tree: Tree, faults: Faults, plugins: Plugins, env: Mapping[str, str]) -> None:
+        self.path = path
+        self._tree = tree
+        self._faults = faults
+        self._plugins = plugins
+        self._env = env
+        self._refuse_unknown(tree, TOP)
+        self._defaults = self._map("defaults")
+        self._refuse_unknown(self._defaults, KEYS)
+
+    def names(self, only: Collection[str]) -> list[str]:
+        """Name the jobs to read."""
+        jobs = self._map("jobs").items
+        if not jobs:
+            hint = "write `jobs:`, and below it a name for each job"
+            self._faults.add(Fault(self._tree.locate(("jobs",)), "there are no jobs in this file", hint))
+        for name in only:
+            if name not in jobs:
+                raise ConfigError(f"there is no job `{name}` in {self._faults.page.shown}: {did_you_mean(name, jobs)}")
+        return [name for name in jobs if not only or name in only]
+
+    def state(self) -> Path | None:
+        """Read where runs are kept, when the file says so."""
+        reader = self._reader(self._tree)
+        return reader.picked(sections.file, Options((), self._tree))
+
+    def job(self, name: str) -> JobSpec | None:
+        """Read one job, its defaults laid under it."""
+        own = self._map("jobs").items[name]
+        at_name = self._tree.locate(("jobs", name), at_key=True)
+        if not _NAME.fullmatch(name):
+            self._faults.add(Fault(at_name, f"a job cannot be called `{name}`", "use letters, digits, and _ . -"))
+        if not isinstance(own.value, dict):
+            return self._faults.add(Fault(at_name, f"job `{name}` should be a map with source, request and sinks"))
+        self._refuse_unknown(own, KEYS)
+        tree = self._with_provider(merged(self._defaults, own))
+        return OneJob(name, self._reader(Tree(tree.value, at_name, tree.keys)), self._faults.page).read(self.path)
+
+    def _with_provider(self, job: Tree) -> Tree:
+        shared = self._tree.child("provider")
+        if shared is None or not isinstance(shared.value, dict):
+            return job
+        under = Tree({"provider": shared}, job.at, {"provider": self._tree.keys["provider"]})
+        return merged(under, job)
+
+    def _reader(self, job: Tree) -> Reader:
+        return Reader(job=job, faults=self._faults, plugins=self._plugins, env=self._env, base=self.path.parent)
+
+    def _map(self, key: str) -> Tree:
+        found = self._tree.child(key)
+        if found is None or found.value is None:
+            return Tree({}, self._tree.locate((key,), at_key=True))
+        if not isinstance(found.value, dict):
+            self._faults.add(Fault(found.at, f"`{key}` should be a map of `name: value`"))
+            return Tree({}, found.at)
+        return found
+
+    def _refuse_unknown(self, tree: Tree, known: Collection[str]) -> None:
+        for key in tree.items:
+            if key not in known:
+                self._faults.add(Fault(tree.keys[key], f"unknown key `{key}`", did_you_mean(key, known)))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{_shown(path)}:{line}: this line is not UTF-8", hint="save the file as UTF-8") from error
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no job file {_shown(path)}", hint="type `batchflow init` for one that runs, or name your own"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"job file {_shown(path)} cannot be read: {error.strerror or error}") from error
+
+
+def _whole(faults: Faults) -> Tree:
+    tree = read(faults.page.text, faults)
+    if tree is None:
+        faults.stop()
+    if tree is None or not isinstance(tree.value, dict):
+        faults.add(Fault(ORIGIN, "a job file is a map with `version`, `provider`, `defaults` and `jobs`"))
+        faults.stop()
+        return Tree({}, ORIGIN)
+    return tree
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,85 @@
+"""`${env:NAME}`, `${env:NAME:-x}` and `${file:PATH}` in the texts of a job file. `$${` stands for a literal `${`.
+
+What they put in is remembered beside the reference it came from: whatever is printed later shows the reference.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from batchflow.extend.annotations import Referenced
+
+REFERENCE = re.compile(r"\$?\$\{(env|file):([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+LARGEST = 1 << 20
+
+
+class Unresolved(msgspec.Struct, frozen=True):
+    """A reference that leads nowhere, and why."""
+
+    reference: str
+    reason: str
+    hint: str = ""
+    is_unset: bool = False
+    """It is an environment variable that is not there."""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A text with its references replaced, and what each stood for."""
+
+    text: str
+    values: tuple[tuple[str, str], ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+
+
+def refers(text: str) -> bool:
+    """Tell whether a text has a reference in it."""
+    return any(not match[0].startswith("$$") for match in REFERENCE.finditer(text))
+
+
+def resolve(text: str, env: Mapping[str, str], base: Path) -> Resolved:
+    """Replace every reference in a text."""
+    values: list[tuple[str, str]] = []
+    unresolved: list[Unresolved] = []
+
+    def put(match: re.Match[str]) -> str:
+        reference = match[0]
+        if reference.startswith("$$"):
+            return reference[1:]
+        found = _environment(reference, match[2], env) if match[1] == "env" else _file(reference, match[2], base)
+        if isinstance(found, Unresolved):
+            unresolved.append(found)
+            return ""
+        values.append((reference, found))
+        return found
+
+    replaced = REFERENCE.sub(put, text)
+    return Resolved(Referenced(replaced) if values or unresolved else replaced, tuple(values), tuple(unresolved))
+
+
+def _environment(reference: str, inside: str, env: Mapping[str, str]) -> str | Unresolved:
+    name, has_default, default = inside.partition(":-")
+    if not _NAME.fullmatch(name):
+        return Unresolved(reference, f"`{name}` is no name of an environment variable")
+    if has_default:
+        return env.get(name) or default
+    if name in env:
+        return env[name]
+    hint = f"type `export {name}=...` first, or write a default: ${{env:{name}:-...}}"
+    return Unresolved(reference, f"environment variable {name} is not set", hint, is_unset=True)
+
+
+def _file(reference: str, inside: str, base: Path) -> str | Unresolved:
+    path = base / Path(inside).expanduser()
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            return Unresolved(reference, f"{path} is larger than 1 MiB, which is no setting")
+        return data.decode("utf-8-sig").rstrip("\r\n")
+    except OSError as error:
+        return Unresolved(reference, f"{path} cannot be read: {error.strerror or error}")
+    except UnicodeDecodeError:
+        return Unresolved(reference, f"{path} is not UTF-8 text")

@@ -1,0 +1,100 @@
+"""The sections of a job file that are no components. Like a component, each is a signature: names, types, help, defaults."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from batchflow.model.money import Nano
+from batchflow.model.rules import BatchRules, RetryRules, SubmitRules
+from batchflow.model.units import Doc, Dollars, Seconds, Size
+
+BATCH = BatchRules()
+SUBMIT = SubmitRules()
+RETRY = RetryRules()
+
+
+def batch(
+    *,
+    max_requests: Annotated[int, Field(ge=1, le=100_000), Doc("Requests in one batch at most.")] = BATCH.max_requests,
+    max_bytes: Annotated[Size, Field(ge=1), Doc("Size of one batch at most.")] = BATCH.max_bytes,
+) -> BatchRules:
+    """How batches are cut."""
+    return BatchRules(max_requests=max_requests, max_bytes=max_bytes)
+
+
+def submit(
+    *,
+    grace: Annotated[
+        Seconds, Doc("How long a batch whose reply was lost is looked for before it counts as absent.")
+    ] = SUBMIT.grace,
+    on_absent: Annotated[
+        Literal["resubmit", "hold"], Doc("What to do with a batch that is absent: send it again, or wait for a person.")
+    ] = SUBMIT.on_absent,
+    timeout: Annotated[Seconds, Doc("How long one create call may take.")] = SUBMIT.timeout,
+    in_flight: Annotated[int, Field(ge=1), Doc("Batches at the provider at once.")] = SUBMIT.in_flight,
+    patience: Annotated[
+        Seconds, Doc("How long the API may stay out of reach before the run is paused.")
+    ] = SUBMIT.patience,
+) -> SubmitRules:
+    """How batches are sent."""
+    return SubmitRules(grace=grace, on_absent=on_absent, timeout=timeout, in_flight=in_flight, patience=patience)
+
+
+def budget(*, run: Annotated[Dollars, Doc("What one run may cost at most, at batch price.")]) -> Nano:
+    """What may be spent."""
+    return run
+
+
+def retry(
+    *,
+    after: Annotated[Seconds, Doc("How long failed rows wait for company before they are asked again.")] = RETRY.after,
+) -> RetryRules:
+    """How rows that are asked again are gathered; the policy's own options stand beside it."""
+    return RetryRules(after=after)
+
+
+def source(
+    *,
+    carry: Annotated[
+        list[str], Doc("Columns that travel with each record to its result, for `fields:`, checks and retries.")
+    ] = [],  # noqa: B006 - configuration is never mutated
+) -> tuple[str, ...]:
+    """What is true of every source; its type's own options stand beside it."""
+    return tuple(carry)
+
+
+def sink(
+    *,
+    on: Annotated[Literal["ok", "dead", "all"], Doc("Which rows this sink sees.")] = "ok",
+    name: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
+        Doc("What this sink is called; by default its type, with a number where a type comes again."),
+    ] = None,
+) -> dict[str, Any]:
+    """What is true of every sink; its type's own options stand beside it."""
+    return {"on": on, "name": name}
+
+
+def job(
+    *,
+    on_duplicate: Annotated[
+        Literal["first", "last", "error"], Doc("Which record counts when a key is seen twice.")
+    ] = "first",
+    repeat: Annotated[
+        Literal["always"] | None, Doc("`always`: a second run asks everything again and pays again.")
+    ] = None,
+) -> dict[str, Any]:
+    """Single settings of a job."""
+    return {"on_duplicate": on_duplicate, "repeat": repeat or ""}
+
+
+def file(
+    *,
+    version: Annotated[Literal[1], Doc("The form of this file.")] = 1,
+    state: Annotated[Path | None, Doc("Folder where runs are kept; by default `.batchflow` beside this file.")] = None,
+) -> Path | None:
+    """Single settings of a job file."""
+    del version
+    return state

@@ -11,7 +11,8 @@ from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
 from batchflow.stages import kit
 
-_SUBJECT = re.compile(r"`?([A-Za-z_][A-Za-z0-9_]*)")
+_SUBJECT = re.compile(r"`?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)")
+_FIELD = re.compile(r"field '([^']+)'")
 
 
 def build(job: JobSpec, given: Mapping[str, Any]) -> kit.Parts:
@@ -87,5 +88,9 @@ class _Making:
 
 
 def _subject(component: Component, message: str) -> Path:
+    """Read the option that a sentence begins with: `mode`, `messages[0].content`, or the field of a mapping."""
+    if field := _FIELD.match(message):
+        return ("fields", field[1])
     found = _SUBJECT.match(message)
-    return (found[1],) if found and found[1] in component.kwargs else ()
+    steps = re.findall(r"\w+", found[1]) if found else [""]
+    return tuple(int(step) if step.isdigit() else step for step in steps) if steps[0] in component.kwargs else ()

@@ -31,7 +31,7 @@ from batchflow.stages.poll import poll
 from batchflow.stages.repack import ready, repack, waiting
 from batchflow.stages.resolve import resolve
 from batchflow.stages.submit import pause, submit
-from batchflow.stages.watermark import Watermark
+from batchflow.stages.lookout import Lookout
 
 Work: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -64,7 +64,7 @@ class Driver:
         self._leave_at = None if wait is None else clock.boot() + wait
         self._failure: errors.BatchflowError | None = None
         self._trouble = Trouble(kit.parts.rules.submit.patience)
-        self._watermark = Watermark()
+        self._lookout = Lookout()
         self._evidence = Evidence()
 
     def stop(self) -> None:
@@ -196,11 +196,11 @@ class Driver:
                 sending = sum(name.startswith("submit/") for name in self._hands)
                 if sending >= SUBMITS or flying >= kit.parts.rules.submit.in_flight:
                     return None
-                return f"submit/{batch.id}", partial(submit, kit, batch.id, self._watermark)
+                return f"submit/{batch.id}", partial(submit, kit, batch.id, self._lookout)
             case BatchState.IN_DOUBT:
                 return "resolve", partial(resolve, kit, self._evidence)
             case BatchState.RUNNING | BatchState.CANCELING:
-                return "poll", partial(poll, kit, self._watermark)
+                return "poll", partial(poll, kit, self._lookout)
             case BatchState.ENDED:
                 return "collect", partial(collect, kit, batch.id, self._evidence)
             case _:

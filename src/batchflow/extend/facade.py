@@ -135,10 +135,10 @@ class Plugins:
         for impl in reversed(self._intake.impls("choose_poll_delay")):
             try:
                 chosen = call(impl, age=age, default=default)
+                if chosen is not None:
+                    return float(chosen)
             except Exception as error:
                 raise self._intake.blame(impl, error) from error
-            if chosen is not None:
-                return float(chosen)
         return default
 
     def on_event(self, event: Event) -> None:
@@ -160,4 +160,4 @@ class Plugins:
 
 def _name_of(plugin: object) -> str:
     own = getattr(plugin, "__name__", None)
-    return own if isinstance(own, str) else type(plugin).__qualname__
+    return own if isinstance(own, str) else type(plugin).__name__

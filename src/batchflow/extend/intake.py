@@ -86,7 +86,7 @@ class Intake:
         try:
             self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
-            raise _refused(self._origins[name], str(error)) from error
+            raise _refused(self._origins[name], "; ".join(str(error).splitlines()[1:]) or str(error)) from error
         wrong = refusals(self._manager, plugin)
         if wrong:
             raise _refused(self._origins[name], "; ".join(wrong))

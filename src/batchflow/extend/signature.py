@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, ValidationError, create_model
+from pydantic_core import SchemaError
 
 from batchflow.extend.annotations import Referenced, mentions, plainly, readable
 from batchflow.extend.complaints import problems
@@ -92,6 +93,7 @@ class Spec:
     def schema(self) -> dict[str, Any]:
         """Describe the options as JSON Schema, for editors."""
         schema: dict[str, Any] = _untitled(self._model.model_json_schema(by_alias=True))
+        schema = _inlined(schema, schema.pop("$defs", {}))
         for name, parameter in self.parameters.items():
             described = cast("dict[str, Any]", schema["properties"][name])
             if isinstance(parameter.default, str | int | float | bool):
@@ -128,7 +130,14 @@ def _model(parameters: list[Parameter], *, open_ended: bool) -> type[BaseModel]:
     }
     extra = "allow" if open_ended else "forbid"
     config = ConfigDict(extra=extra, arbitrary_types_allowed=True, hide_input_in_errors=True)
-    return create_model("Options", __config__=config, **fields)
+    try:
+        return create_model("Options", __config__=config, **fields)
+    except (PydanticUserError, SchemaError, TypeError) as error:
+        names = ", ".join(f"{one.name}: {one.annotation}" for one in parameters)
+        raise PluginError(
+            f"a job file cannot hold one of these parameters: {names} ({error})",
+            hint="mark what the app supplies with `Given()`, and give the others types of plain data",
+        ) from error
 
 
 def _field(one: Parameter) -> Any:
@@ -150,6 +159,21 @@ def _untitled(schema: Any) -> Any:
             return {key: _untitled(item) for key, item in items if key != "title" or not isinstance(item, str)}
         case list():
             return [_untitled(item) for item in cast("list[Any]", schema)]
+        case _:
+            return schema
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any], inside: frozenset[str] = frozenset()) -> Any:
+    """Put definitions where they are pointed to, so that the schema can be set into another; a circle is cut."""
+    match schema:
+        case {"$ref": str() as pointer}:
+            name = pointer.rpartition("/")[2]
+            return {} if name in inside else _inlined(definitions[name], definitions, inside | {name})
+        case dict():
+            items = cast("dict[str, Any]", schema).items()
+            return {key: _inlined(item, definitions, inside) for key, item in items}
+        case list():
+            return [_inlined(item, definitions, inside) for item in cast("list[Any]", schema)]
         case _:
             return schema
 

@@ -134,7 +134,7 @@ class Refused(ProviderError):
 
 
 class Unreachable(ProviderError):
-    """No byte of the request left this machine."""
+    """Of a create: no byte of it left this machine. Of anything else: no answer came, and none is needed to be safe."""
 
     again = Again.LATER
 

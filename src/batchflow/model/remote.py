@@ -10,19 +10,20 @@ class RemoteBatch(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool
     canceling: bool = False
     count: int
-    """Requests in it: the sum of all its counters."""
+    """Requests in it: the sum of all its counters; 0 where the provider does not say, so it may be any batch's."""
     succeeded: int = 0
     errored: int = 0
     canceled: int = 0
     expired: int = 0
     created_at: float
+    """A provider that does not tell gives the time of its reply: such a batch must not pass for an old one."""
     expires_at: float | None = None
     ended_at: float | None = None
     archived: bool = False
 
 
 class ListPage(msgspec.Struct, frozen=True):
-    """One page of a listing, newest first. `server_now` is the reply's Date."""
+    """One page of a listing, newest first. `server_now` is the reply's Date, 0.0 where there is none."""
 
     batches: tuple[RemoteBatch, ...]
     server_now: float

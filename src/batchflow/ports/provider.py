@@ -30,7 +30,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 class Provider(Protocol):
     """Runs batches of requests. Only `submit` costs money, and only `submit` must never be repeated by itself.
 
-    Errors are `Refused` (definite no), `Unreachable` (no byte left), `ReplyLost` (submit only: in doubt) and `BadReply`.
+    Errors are `Refused` (definite no), `Unreachable` (no byte left), `ReplyLost` (submit and send only: in doubt) and `BadReply`.
     """
 
     def limits(self) -> Limits:
@@ -74,11 +74,19 @@ class Provider(Protocol):
         ...
 
     async def send(self, params: bytes) -> Answer:
-        """Makes one request now, at full price (dry runs, warm-ups)."""
+        """Makes one request now, at full price (dry runs, warm-ups).
+
+        What is wrong with the params is the answer's word; what is wrong with account or service is raised. A lost reply
+        is `ReplyLost`: the request may have been billed.
+        """
         ...
 
     def amend(self, params: bytes, change: dict[str, Any], answer: bytes) -> bytes:
-        """Makes the parameters of the next attempt from the last ones, a change, and the last result line."""
+        """Makes the parameters of the next attempt from the last ones, a change, and the last result line.
+
+        It raises `BuildError` for a row that cannot be changed so (a cap at its ceiling, no answer to go on from): a
+        dead letter with that reason, while its neighbours go on.
+        """
         ...
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from batchflow.model.result import Result
 from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Setback
 from batchflow.model.state import Outlet as LastReceipt
 from batchflow.model.words import Word
-from batchflow.ports.sink import Part, Receipt
+from batchflow.ports.sink import Part, Receipt, Releasing, Sink
 from batchflow.stages.context import Row
 from batchflow.stages.join import CHUNK, Joiner
 from batchflow.stages.kit import Kit, On, Outlet
@@ -45,13 +45,13 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     except (errors.SinkError, errors.PluginError) as error:
         await _fail(kit, delivery, error)
     else:
-        await _confirm(kit, delivery, receipt)
+        await _confirm(kit, delivery, outlet.sink, receipt)
         await settle(kit, delivery.batch)
     finally:
         await rows.aclose()
 
 
-async def _confirm(kit: Kit, delivery: Delivery, receipt: Receipt) -> None:
+async def _confirm(kit: Kit, delivery: Delivery, sink: Sink, receipt: Receipt) -> None:
     done = msgspec.structs.replace(
         delivery, version=delivery.version + 1, state=DeliveryState.DONE, receipt=receipt, wake_at=None, why=""
     )
@@ -62,6 +62,8 @@ async def _confirm(kit: Kit, delivery: Delivery, receipt: Receipt) -> None:
         last = msgspec.structs.replace(last, version=last.version + 1, receipt=receipt)
     text = f"{delivery.rows} rows to {delivery.sink}"
     await kit.commit(Put(done), Put(last), kit.event("part.delivered", delivery.id, text))
+    if isinstance(sink, Releasing):
+        await sink.committed(receipt)
 
 
 async def _fail(kit: Kit, delivery: Delivery, error: errors.BatchflowError) -> None:

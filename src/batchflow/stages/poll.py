@@ -11,14 +11,14 @@ from batchflow.model.state import Batch, BatchState, Intent, IntentState
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
 from batchflow.stages.twins import find_twins
-from batchflow.stages.watermark import Watermark
+from batchflow.stages.lookout import Lookout
 
 ARCHIVED = "its results are gone: the provider keeps them for 29 days"
 TOGETHER = 5.0
 """Batches whose turn is at most this far off share the listing at hand."""
 
 
-async def poll(kit: Kit, watermark: Watermark) -> None:
+async def poll(kit: Kit, lookout: Lookout) -> None:
     """Look at every batch in flight whose turn has come, or nearly."""
     flying = await _flying(kit)
     if not flying:
@@ -26,9 +26,12 @@ async def poll(kit: Kit, watermark: Watermark) -> None:
     since = min(batch.submitted_at or 0.0 for batch in flying) - SLACK
     listed = {remote.id: remote for remote in await list_until(kit, since, {batch.remote for batch in flying})}
     for remote in listed.values():
-        watermark.seen(remote.created_at)
+        lookout.seen(remote.created_at)
     for batch in flying:
-        await _look(kit, batch, listed.get(batch.remote) or await kit.provider.status(batch.remote))
+        remote = listed.get(batch.remote)
+        if remote is None or (not remote.ended and lookout.direct(batch.id)):
+            remote = await kit.provider.status(batch.remote) or remote
+        await _look(kit, batch, remote)
     await _watch(kit, list(listed.values()))
 
 

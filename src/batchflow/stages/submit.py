@@ -32,14 +32,14 @@ from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.split import split
-from batchflow.stages.watermark import Watermark
+from batchflow.stages.lookout import Lookout
 
 MEMORY = 2 << 20
 PAUSING = frozenset({Word.UNAUTHORIZED, Word.NO_CREDIT})
 FIRST_POLL = 1.0
 
 
-async def submit(kit: Kit, id: str, watermark: Watermark) -> None:
+async def submit(kit: Kit, id: str, lookout: Lookout) -> None:
     """Send one drafted batch, if it may be sent now."""
     batch = await kit.batch(id)
     run = await kit.current()
@@ -51,11 +51,11 @@ async def submit(kit: Kit, id: str, watermark: Watermark) -> None:
     if rival := await _rival(kit, batch):
         await _defer(kit, batch, 2.0, f"waits for batch {rival}, which has as many requests and an unknown fate")
         return
-    intent = await _intend(kit, batch, await watermark.get(kit))
+    intent = await _intend(kit, batch, await lookout.watermark(kit))
     if intent is None:
         return
     async with kit.hold(MEMORY):
-        await _send(kit, intent, watermark)
+        await _send(kit, intent, lookout)
 
 
 async def withdraw(kit: Kit, batch: Batch) -> None:
@@ -117,7 +117,7 @@ async def _over_budget(kit: Kit, batch: Batch) -> None:
     )
 
 
-async def _send(kit: Kit, intent: Intent, watermark: Watermark) -> None:
+async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
     """Make the call, and commit what is known after it."""
     batch = await kit.batch(intent.batch)
     deadline = kit.boot() + kit.parts.rules.submit.timeout
@@ -141,7 +141,7 @@ async def _send(kit: Kit, intent: Intent, watermark: Watermark) -> None:
         await lost(kit, batch, intent, error.message)
     else:
         await _accepted(kit, batch, intent, remote)
-        watermark.seen(remote.created_at)
+        lookout.seen(remote.created_at)
     finally:
         await chunks.aclose()
 

@@ -7,7 +7,7 @@ import traceback
 
 import pytest
 
-from batchflow.builtin.anthropic.account import find_address
+from batchflow.builtin.anthropic.account import Account, find_address
 from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.model.errors import Refused
 from batchflow.model.units import Secret
@@ -167,6 +167,30 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key):
     with pytest.raises(ValueError, match="characters that no key has") as refusal:
         anthropic(api_key=Secret(key))
     assert "sk-" not in str(refusal.value)
+
+
+def test_a_header_that_cannot_be_sent_is_refused_without_being_shown():
+    with pytest.raises(ValueError, match="X-Gateway") as refusal:
+        anthropic(api_key=Secret("k"), headers={"X-Gateway": "hush\nhush"})
+    assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "here"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8000", True),
+        ("https://localhost/v1", True),
+        ("http://sim.localhost", True),
+        ("https://api.anthropic.com", False),
+        ("http://localhost.example.com", False),
+        ("http://10.0.0.1", False),
+    ],
+)
+def test_which_addresses_are_on_this_machine(address, here):
+    account = Account(base_url=address, secret=None, is_key=True, headers={}, proxy=None, patience=1)
+    assert account.on_this_machine is here
 
 
 def test_a_key_and_a_token_are_one_too_many():

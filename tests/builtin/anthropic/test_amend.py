@@ -101,7 +101,13 @@ def test_a_cap_at_its_ceiling_is_not_asked_again(ceiling: int) -> None:
 
 
 def test_only_the_text_of_a_bad_answer_is_said_back() -> None:
-    amended = json.loads(amend(REQUEST, {"say": ["$.a: wrong"]}, line(THINKING, text('{"a":'), text(" 1}\n"))))
+    amended = json.loads(
+        amend(
+            REQUEST,
+            {"say": ["$.a: wrong"]},
+            line(THINKING, {"type": "note", "text": "not said"}, text('{"a":'), text(" 1}\n")),
+        )
+    )
     assert amended["messages"][1] == {"role": "assistant", "content": '{"a": 1}'}
     assert amended["messages"][2]["role"] == "user"
 

@@ -97,6 +97,23 @@ async def test_a_huge_row_leaves_in_pieces(pack):
     assert sizes[-1] == len("]}")
 
 
+async def test_empty_chunks_leave_no_trace(pack):
+    async def chunks() -> AsyncIterator[Sequence[bytes]]:
+        for chunk in ([], [b"1"], [], [b"2"], []):
+            yield chunk
+
+    outgoing = msgspec.structs.replace(pack(2), chunks=chunks(), params_bytes=2)
+    sent = b"".join([piece async for piece in Body(outgoing)])
+    assert [row["params"] for row in msgspec.json.decode(sent)["requests"]] == [1, 2]
+
+
+async def test_a_body_that_is_asked_for_again_is_not_sent_again(pack):
+    body = Body(pack(2))
+    assert [piece async for piece in body]
+    with pytest.raises(Bug, match="twice"):
+        await anext(aiter(body))
+
+
 def refuse_at(number: int):
     """A check that raises when it is asked for the n-th time."""
     calls = iter(range(1, 1_000_000))

@@ -135,3 +135,17 @@ def test_a_missing_variable_is_named_as_jinja_names_it(prompt: str, name: str) -
 def test_half_a_character_refuses_the_record_in_plain_words(text: str) -> None:
     with pytest.raises(BuildError, match="lone surrogate"):
         template(model="m", max_tokens=1, prompt="Say {{ a }}").build(Record("k", {"a": text}, "x:1"))
+
+
+class Both:
+    """A value from a Python source that has an attribute and a key of one name."""
+
+    b = "attribute"
+
+    def __getitem__(self, key: str) -> str:
+        return f"key {key}"
+
+
+def test_values_that_are_no_json_are_left_to_jinja() -> None:
+    built = template(model="m", max_tokens=1, prompt="{{ a.b }}").build(Record("k", {"a": Both()}, "x:1"))
+    assert json.loads(built)["messages"][0]["content"] == "attribute"

@@ -29,7 +29,7 @@ def test_a_good_request_has_no_problems() -> None:
 
 
 def test_an_unknown_variable_is_found_with_its_line_and_a_suggestion() -> None:
-    assert problems(prompt="Dear,\n\n{{ clam_text }}") == [
+    assert problems(prompt="Dear,\n\n{{ clam_text }}\n{{ clam_text }}") == [
         "prompt: line 3: unknown variable 'clam_text'; did you mean 'claim_text'?"
     ]
 
@@ -68,6 +68,10 @@ def test_a_column_read_through_record_is_looked_for_too() -> None:
     ]
 
 
+def test_in_a_column_called_record_anything_may_be_read() -> None:
+    assert problems(columns=frozenset({"record"}), prompt="{{ record.anything }}") == []
+
+
 def test_unknown_columns_of_attach_and_override_are_found() -> None:
     found = problems(attach="scan", override="tenants")
     assert len(found) == 2
@@ -91,6 +95,8 @@ def test_sampling_is_refused_by_the_new_version_and_taken_by_the_old(name: str) 
         ("max_tokens", -3),
         ("max_tokens", True),
         ("max_tokens", "lots"),
+        ("max_tokens", "0"),
+        ("max_tokens", "-2"),
     ],
 )
 def test_what_no_version_takes_in_a_batch_is_found(name: str, value: object) -> None:

@@ -133,6 +133,10 @@ def test_model_and_max_tokens_may_be_templates() -> None:
     assert (built["model"], built["max_tokens"]) == ("claude-opus-5", 77)
 
 
+def test_a_limit_written_as_text_is_sent_as_a_number() -> None:
+    assert params(make(max_tokens=" 250 ", prompt="hi"))["max_tokens"] == 250
+
+
 @pytest.mark.parametrize("limit", ["many", 0, -1, 1.5, "", "٣", "1_0"])
 def test_a_limit_that_is_no_whole_number_refuses_the_record(limit: object) -> None:
     with pytest.raises(BuildError, match="max_tokens"):
@@ -217,10 +221,11 @@ def test_a_file_of_messages_that_cannot_be_read_is_named(tmp_path: Path, name: s
         make(messages={"file": name}, base=tmp_path)
 
 
-@pytest.mark.parametrize("messages", [{"a": 1}, ["hi"], [{"role": "user"}], "text"])
-def test_messages_that_are_no_turns_are_refused(messages: object) -> None:
+@pytest.mark.parametrize("messages", [{"a": 1}, ["hi"], [{"role": "user"}], "text", {"file": "none.json"}])
+def test_messages_that_are_no_turns_are_refused(tmp_path: Path, messages: object) -> None:
+    (tmp_path / "none.json").write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match="list of turns"):
-        make(messages=messages)
+        make(messages=messages, base=tmp_path)
 
 
 def test_a_missing_variable_refuses_the_record_and_names_it() -> None:
@@ -243,6 +248,8 @@ def test_a_prompt_that_renders_to_nothing_refuses_the_record(prompt: str, text: 
         "{{ a.__class__ }}",
         "{{ b.append(1) }}",
         "{{ b.sort }}",
+        "{{ b[0].conjugate }}",
+        "{{ range }}",
         "{{ 'x' * a * 10**15 }}",
     ],
 )
@@ -274,8 +281,34 @@ def test_columns_whose_names_are_no_identifiers_are_read_through_record() -> Non
     assert builder.variables() == {"Claim text", "id"}
 
 
+def test_a_record_can_be_walked_through_whole() -> None:
+    builder = make(
+        prompt="{% for name, value in record.items() %}{{ name }}={{ value }} {% endfor %}{{ record | tojson }}"
+    )
+    assert params(builder, a=1, b="<é>")["messages"][0]["content"] == 'a=1 b=<é> {"a": 1, "b": "<é>"}'
+    assert builder.variables() == frozenset()
+
+
+def test_an_earlier_answer_that_looks_like_a_files_name_is_sent_as_it_is() -> None:
+    turns = [{"role": "user", "content": "Which file?"}, {"role": "assistant", "content": "notes.md"}]
+    assert params(make(messages=turns, prompt="Why?"))["messages"][:2] == turns
+
+
+def test_what_a_tool_was_called_with_is_no_template() -> None:
+    turn = {
+        "role": "assistant",
+        "content": [
+            {"type": "tool_use", "id": "t", "name": "n", "input": {"text": "{{ x }}\n", "content": ["{{ y }}"]}}
+        ],
+    }
+    assert params(make(messages=[turn], prompt="Go on"))["messages"][0] == turn
+
+
 def test_a_column_called_record_is_that_column() -> None:
-    assert params(make(prompt="{{ record }} {{ record.x }}"), record={"x": 1})["messages"][0]["content"] == "{'x': 1} 1"
+    assert (
+        params(make(prompt="{{ record }} {{ record.x }}"), record={"x": 1}, x=2)["messages"][0]["content"]
+        == "{'x': 1} 1"
+    )
 
 
 def test_registered_filters_can_be_used() -> None:

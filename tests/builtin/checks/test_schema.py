@@ -129,6 +129,12 @@ def test_a_schema_that_is_none_is_refused_when_the_check_is_made(broken: Any) ->
     assert fault(broken)
 
 
+def test_a_schema_may_not_reach_for_other_files(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"type": "integer"}', encoding="utf-8")
+    with pytest.raises(ValueError, match="schema: "):
+        schema(schema={"$ref": (tmp_path / "other.json").as_uri()})
+
+
 @given(st.text(max_size=60))
 def test_whatever_a_model_says_gets_a_verdict(text: str) -> None:
     verdict = schema(schema=TRIAGE).check(answer(text))

@@ -220,10 +220,28 @@ class TestResume:
         redo(path).write_bytes(b"{half a header")
         await refused(sink_on(path), last, path, match="cannot recognise")
 
+    async def test_lines_of_others_that_equal_ours_are_not_ours_in_another_place(self, path):
+        last = await session(sink_on(path), None, part("p", results(0, 2)))
+        with path.open("ab") as file:
+            file.write(lines(0, 1))
+        await refused(sink_on(path), last, path, match="cannot recognise")
+
     async def test_another_sinks_redo_log_proves_nothing(self, path):
         last = await session(sink_on(path), None, part("p", results(0, 2)))
         await session(sink_on(path), last, part("q", results(2, 2)))
         await refused(sink_on(path), last, path, match="cannot recognise", run="run-2")
+
+    async def test_a_file_edited_before_the_first_receipt_is_left_alone_until_the_redo_log_is_deleted(self, path):
+        path.write_bytes(b'{"k":"theirs"}\n')
+        await session(sink_on(path, if_exists="append"), None, part("p", results(0, 2)))
+        path.write_bytes(b'{"k":"edited"}\n')
+        with path.open("ab") as file:
+            file.write(b"more\n")
+        error = await refused(sink_on(path, if_exists="append"), None, path, match="was changed")
+        assert f"delete {redo(path)} first" in error.hint
+        redo(path).unlink()
+        await session(sink_on(path, if_exists="append"), None, part("p", results(0, 2)))
+        assert path.read_bytes() == b'{"k":"edited"}\nmore\n' + lines(0, 2)
 
     async def test_an_interrupted_first_part_needs_no_receipt(self, path):
         await session(sink_on(path), None, part("p", results(0, 3)))

@@ -91,6 +91,9 @@ def all_headers(
         headers["Authorization"] = f"Bearer {secret.reveal()}"
         if both:
             headers["X-Api-Key"] = secret.reveal()
+    for name, value in more.items():
+        if not (value.isascii() and value.isprintable()):  # said here, for later the HTTP library would quote the value
+            raise ValueError(f"The value of header {name!r} holds characters that no header can carry.")
     given = {name.lower() for name in more}
     return {name: value for name, value in headers.items() if name.lower() not in given} | dict(more)
 

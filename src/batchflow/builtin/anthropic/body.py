@@ -8,6 +8,7 @@ them no server can have understood the rest.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from batchflow.model.errors import Bug
 from batchflow.ports.provider import Outgoing
@@ -37,8 +38,6 @@ class Body:
         )
         self.handed = 0
         """Bytes that were handed to the socket: none means that none can have left."""
-        self.refusal: Exception | None = None
-        """What the caller's check raised."""
         self.fault: Exception | None = None
         """What went wrong on our side while the rows were read."""
 
@@ -48,15 +47,11 @@ class Body:
     async def _checked(self) -> AsyncGenerator[bytes]:
         if self.handed:
             raise Bug(f"The body of create {self._outgoing.token} was asked for twice.")
-        pieces = self._exact()
-        while piece := await self._next(pieces):
-            try:
+        async with aclosing(self._exact()) as pieces:
+            while piece := await self._next(pieces):
                 self._outgoing.check()
-            except Exception as error:
-                self.refusal = error
-                raise
-            self.handed += len(piece)
-            yield piece
+                self.handed += len(piece)
+                yield piece
 
     async def _next(self, pieces: AsyncGenerator[bytes]) -> bytes:
         try:
@@ -67,23 +62,23 @@ class Body:
 
     async def _exact(self) -> AsyncGenerator[bytes]:
         """Keeps the promise of `length`: whoever announced other rows than came breaks the call, never the framing."""
-        sent = 0
-        async for piece in self._pieces():
-            sent += len(piece)
-            if sent + len(_TAIL) > self.length:
-                raise self._wrong_length(sent)
-            yield piece
-        if sent + len(_TAIL) != self.length:
+        sent = len(_TAIL)
+        async with aclosing(self._pieces()) as pieces:
+            async for piece in pieces:
+                sent += len(piece)
+                if sent > self.length:
+                    raise self._wrong_length(sent)
+                yield piece
+        if sent != self.length:
             raise self._wrong_length(sent)
         yield _TAIL
 
     async def _pieces(self) -> AsyncGenerator[bytes]:
         waiting, size = [_HEAD], len(_HEAD)
-        row, before = 0, b""
+        token, row, before = self._outgoing.token.encode(), 0, b""
         async for chunk in self._outgoing.chunks:
             if not chunk:
                 continue
-            token = self._outgoing.token.encode()
             rows = before + b",".join([_ROW % (token, number, params) for number, params in enumerate(chunk, row)])
             row, before = row + len(chunk), b","
             waiting.append(rows)
@@ -100,8 +95,8 @@ class Body:
     def _wrong_length(self, sent: int) -> Bug:
         return Bug(
             f"The rows of create {self._outgoing.token} do not have the length that was announced: "
-            f"{sent + len(_TAIL):,} bytes and more, {self.length:,} announced. The call was broken off before its end, "
-            "so no batch can have been created."
+            f"{sent:,} bytes, and {self.length:,} announced. The call was broken off before its end, so no batch can have "
+            "been created."
         )
 
 

@@ -116,10 +116,9 @@ def _joined(content: list[_Block]) -> str:
 
 def _odd(custom_id: str, message: msgspec.Raw) -> Answer:
     (told,) = _objects([msgspec.json.decode(message)]) or [_NOTHING]
-    content = told.get("content")
-    if not isinstance(content, list):
+    if not isinstance(told.get("content"), list):
         return Answer(custom_id, None, message=message, error="a succeeded row whose message cannot be read")
-    text = "".join([_text(block.get("text")) for block in _objects(content) if block.get("type") == "text"])
+    text = "".join([_text(block.get("text")) for block in _objects(told["content"]) if block.get("type") == "text"])
     reason = _text(told.get("stop_reason"))
     usage = _odd_usage(told.get("usage"))
     return Answer(custom_id, stop_word(reason), _text(told.get("model")), text, message, usage, reason)

@@ -1,6 +1,7 @@
 """Estimates tokens from bytes: for reservations and plans, where a call of the counting endpoint per row is not to be had."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -15,6 +16,10 @@ class _Head(msgspec.Struct, gc=False):
     max_tokens: int = 0
 
 
+class _OddHead(msgspec.Struct):
+    model: Any = ""
+
+
 _decode = msgspec.json.Decoder(_Head).decode
 
 
@@ -22,7 +27,7 @@ def weigh(params: Sequence[bytes]) -> list[Weight]:
     """Sums up some requests by model."""
     sums: dict[str, list[int]] = {}
     for one in params:
-        head = _decode(one)
+        head = _head(one)
         total = sums.get(head.model)
         if total is None:
             sums[head.model] = [1, len(one), head.max_tokens]
@@ -34,3 +39,11 @@ def weigh(params: Sequence[bytes]) -> list[Weight]:
         Weight(model=model, requests=n, input_tokens=int(size / BYTES_PER_TOKEN), max_output_tokens=most)
         for model, (n, size, most) in sums.items()
     ]
+
+
+def _head(params: bytes) -> _Head:
+    try:
+        return _decode(params)
+    except ValueError:  # what the API will refuse for this row must not stop the others
+        model = msgspec.json.decode(params, type=_OddHead).model
+        return _Head(model if isinstance(model, str) else "")

@@ -2,14 +2,13 @@
 
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from batchflow.builtin.builders.layout import Layout
+from batchflow.builtin.builders.shapes import Data
 from batchflow.ports.builder import BuildError
-
-Data: TypeAlias = Mapping[str, Any]
 
 PDF = "application/pdf"
 _encode = msgspec.json.Encoder().encode

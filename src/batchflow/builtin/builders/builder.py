@@ -47,7 +47,7 @@ class TemplateBuilder:
 
     def variables(self) -> frozenset[str]:
         """Names the columns that a record must have."""
-        wanted = {name for text in self._texts for name in text.variables if name not in text.optional}
+        wanted = {name for text in self._texts for name in text.variables | text.spelt_out if name not in text.optional}
         return frozenset(wanted | set(self._columns().values()))
 
     def problems(self, columns: frozenset[str] | None, *, version: str) -> list[str]:

@@ -9,11 +9,11 @@ value or the right error. Tests show both equal over random templates and record
 
 from collections.abc import Callable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from jinja2 import nodes
 
-Data: TypeAlias = Mapping[str, Any]
+from batchflow.builtin.builders.shapes import Data
 
 
 class Path(NamedTuple):
@@ -29,8 +29,8 @@ WHOLE = "record"
 RESERVED = frozenset({"self"})
 """Names that Jinja2 binds itself, whatever the record holds."""
 
-
 PLAIN = (dict, list)
+"""Types in which `a.b` and `a[0]` can only mean one thing."""
 
 
 class NotThere(LookupError):

@@ -5,14 +5,13 @@ constant run of bytes, so that a record costs its own texts and one join. Keys k
 record gives the same bytes, which prompt caching and every checksum downstream rely on.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from batchflow.builtin.builders.shapes import is_list, is_map
+from batchflow.builtin.builders.shapes import Data, is_list, is_map
 
-Data: TypeAlias = Mapping[str, Any]
 _encode = msgspec.json.Encoder().encode
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from batchflow.builtin.builders.concatenation import WHOLE
 from batchflow.builtin.builders.shapes import is_map
 from batchflow.builtin.builders.text import Number, Text
 
@@ -24,7 +25,8 @@ def template_faults(texts: Iterable[Text]) -> Iterator[str]:
 def unknown_variables(texts: Iterable[Text], columns: frozenset[str]) -> Iterator[str]:
     """Lists variables that no record will have."""
     for text in texts:
-        for name, line in text.variables.items():
+        read = text.variables if WHOLE in columns else text.variables | text.spelt_out
+        for name, line in read.items():
             if name not in columns | text.optional:
                 yield f"{text.where}: line {line}: unknown variable {name!r}{suggestion(name, columns)}"
 
@@ -57,8 +59,7 @@ def refused_parameters(tree: Mapping[str, Any], version: str) -> Iterator[str]:
 
 def _length(max_tokens: Any) -> Iterator[str]:
     if isinstance(max_tokens, Number):
-        written = max_tokens.text.constant
-        if written is not None and not written.strip().isdigit():
+        if (written := max_tokens.text.constant) is not None:
             yield f"max_tokens: {written!r} is no whole number"
     elif isinstance(max_tokens, bool) or max_tokens < 1:
         yield f"max_tokens: batches need a whole number of at least 1, not {max_tokens}"

@@ -16,6 +16,8 @@ from batchflow.builtin.builders.shapes import is_list, is_map
 from batchflow.builtin.builders.text import Number, Text
 
 SPOKEN = frozenset({"text", "content", "data"})
+TOOL_INPUT = "input"
+"""What a model once called a tool with: no text, whatever its keys are called."""
 
 
 class Writer:
@@ -26,31 +28,37 @@ class Writer:
         self._environment = environment
         self._base = base
 
-    def text(self, value: Any, where: str, *, blank: bool = False) -> Text | str:
-        """Makes a template, or the text itself where no record can change it."""
-        made = Text(
-            text_of(value, where=where, base=self._base), where=where, environment=self._environment, blank=blank
+    def text(self, value: Any, where: str) -> Text | str:
+        """Makes a text of its own: a template or, where no record can change it, the text itself."""
+        return self._settled(
+            self._template(text_of(value, where=where, base=self._base), where, blank=where == "system")
         )
+
+    def _template(self, source: str, where: str, *, blank: bool = False) -> Text:
+        made = Text(source, where=where, environment=self._environment, blank=blank)
         self.texts.append(made)
+        return made
+
+    def _settled(self, made: Text) -> Text | str:
         constant = made.constant
         return made if constant is None or made.is_empty else constant
 
     def number(self, value: int | str, where: str) -> Number | int:
-        """Makes a number that a template may write."""
-        return value if isinstance(value, int) else Number(self._kept(value, where))
-
-    def _kept(self, value: str, where: str) -> Text:
-        self.text(value, where)
-        return self.texts[-1]
+        """Makes a number that a template may write, or the number itself where no record can change it."""
+        if isinstance(value, int):
+            return value
+        made = self._template(text_of(value, where=where, base=self._base), where)
+        written = (made.constant or "").strip()
+        return int(written) if written.isascii() and written.isdigit() else Number(made)
 
     def system(self, value: Any) -> Any:
         """Reads `system`: a text, a file, or a list of blocks."""
-        return self.spoken(value, "system") if isinstance(value, list) else self.text(value, "system", blank=True)
+        return self.spoken(value, "system") if isinstance(value, list) else self.text(value, "system")
 
     def messages(self, value: Any) -> list[dict[str, Any]]:
         """Reads `messages`: a list of turns, inline or in a file."""
         turns = data_of(value, where="messages", base=self._base)
-        if not (is_list(turns) and all(map(is_turn, turns))):
+        if not (is_list(turns) and turns and all(map(is_turn, turns))):
             raise ValueError("messages must be a list of turns, each with `role` and `content`")
         return self.spoken(turns, "messages")
 
@@ -64,9 +72,12 @@ class Writer:
 
     def _member(self, block: dict[str, Any], key: str, where: str) -> Any:
         value = block[key]
+        if key == TOOL_INPUT:
+            return value
         if key not in SPOKEN or not (isinstance(value, str) or is_file(value)):
             return self.spoken(value, where)
-        return self.text(value, where, blank=key != "text" and "role" not in block)
+        source = value if isinstance(value, str) else text_of(value, where=where, base=self._base)
+        return self._settled(self._template(source, where, blank=key != "text" and "role" not in block))
 
 
 def is_turn(value: Any) -> bool:

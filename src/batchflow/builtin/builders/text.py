@@ -1,9 +1,7 @@
 """One text of a request: rendered from a record, and encoded as the JSON it becomes."""
 
-from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, TypeAlias
 
 import msgspec
 from jinja2 import TemplateSyntaxError, nodes
@@ -12,9 +10,8 @@ from jinja2.meta import find_undeclared_variables
 
 from batchflow.builtin.builders.concatenation import WHOLE, concatenation, path_of
 from batchflow.builtin.builders.environment import Environment
+from batchflow.builtin.builders.shapes import Data
 from batchflow.ports.builder import BuildError
-
-Data: TypeAlias = Mapping[str, Any]
 
 ELSEWHERE = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
 _encode = msgspec.json.Encoder().encode
@@ -73,19 +70,19 @@ class Text:
 
     @cached_property
     def variables(self) -> dict[str, int]:
-        """The columns it reads, each with the line where it first does."""
-        named = {name: self._line(name) for name in sorted(find_undeclared_variables(self._tree) - {WHOLE})}
-        return named | {name: line for name, line in self._spelt_out() if name not in named}
+        """The columns it reads by name, each with the line where it first does."""
+        return {name: self._line(name) for name in sorted(find_undeclared_variables(self._tree) - {WHOLE})}
 
     def _line(self, name: str) -> int:
         return min((node.lineno for node in self._tree.find_all(nodes.Name) if node.name == name), default=1)
 
-    def _spelt_out(self) -> Iterator[tuple[str, int]]:
-        """Yields the columns read as `record["..."]`."""
-        for node in self._tree.find_all((nodes.Getattr, nodes.Getitem)):
-            path = path_of(node)
-            if path and path.root == WHOLE:
-                yield str(path.steps[0]), node.lineno
+    @cached_property
+    def spelt_out(self) -> dict[str, int]:
+        """The columns it reads as `record["..."]`, each with its line. `record.items()` is a call, and no column."""
+        called = {id(node.node) for node in self._tree.find_all(nodes.Call)}
+        read = [node for node in self._tree.find_all((nodes.Getattr, nodes.Getitem)) if id(node) not in called]
+        paths = [(path, node.lineno) for node in read if (path := path_of(node))]
+        return {str(path.steps[0]): line for path, line in reversed(paths) if path.root == WHOLE}
 
     @cached_property
     def optional(self) -> frozenset[str]:

@@ -1,20 +1,26 @@
-"""How far down a listing a lost batch can be: the newest batch seen before it was sent."""
+"""What this process has seen of the provider's side. A cache: a restart looks again."""
+
+from collections import Counter
 
 from batchflow.stages.kit import Kit
 
+DIRECT = 4
+"""Every so many looks a batch is asked for by its id: a listing may lag behind, or leave one out."""
 
-class Watermark:
-    """The newest `created_at` that this process has seen, by the server's clock. A cache: a restart lists again."""
+
+class Lookout:
+    """The newest creation time seen, by the server's clock, and how often each batch was looked at."""
 
     def __init__(self) -> None:
         self._newest: float | None = None
+        self._looks = Counter[str]()
 
     def seen(self, created_at: float) -> None:
         """Move the mark up."""
         if self._newest is None or created_at > self._newest:
             self._newest = created_at
 
-    async def get(self, kit: Kit) -> float:
+    async def watermark(self, kit: Kit) -> float:
         """Give the mark; the first time, list once. An empty workspace gives the server's time of that reply."""
         if self._newest is None:
             pages = kit.provider.list()
@@ -25,3 +31,8 @@ class Watermark:
             finally:
                 await pages.aclose()
         return self._newest or 0.0
+
+    def direct(self, batch: str) -> bool:
+        """Tell whether this look at a batch should go to the batch itself: the first one, and some later ones."""
+        self._looks[batch] += 1
+        return self._looks[batch] % DIRECT == 1

@@ -64,12 +64,12 @@ def _app(words: Sequence[str]) -> App:
         help="Run millions of Claude requests at batch price, and know where every one of them is.",
         help_epilogue=EPILOGUE,
         version=lambda: version("batchflow-jobs"),
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=False),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
     for name, group, sentence in VERBS:
-        app.command(f"batchflow.cli.{name}:{name}", name=name, help=sentence, group=group)
+        app.command(f"batchflow.cli.verbs.{name}:{name}", name=name, help=sentence, group=group)
     _add_foreign(app, words)
     return app
 

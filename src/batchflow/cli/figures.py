@@ -1,6 +1,6 @@
 """Numbers as people read them."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
@@ -29,9 +29,9 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.1f}%".replace(".0%", "%")
 
 
-def moment(at: float) -> str:
-    """Write a point in time for people, in their own zone."""
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def moment_of(instant: str) -> str:
+    """Write a point in time as people read it, in their own zone."""
+    return datetime.fromisoformat(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def count(number: int, thing: str, things: str = "") -> str:

@@ -16,6 +16,7 @@ def remark(text: str) -> None:
 def data(text: str) -> None:
     """Write what was asked for."""
     sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def facts(value: Any) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
+from batchflow.engine.duplicates import open_seen
 from batchflow.engine.ids import token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
@@ -138,7 +139,8 @@ class Batchflow:
         reader = None
         if not run.read_all:
             books = await self.store.books(run.id)
-            reader = Reader(kit, start=run.position, read=books["read"], seen=await self._seen(run, stack))
+            seen = await open_seen(kit, run, self._folder / "seen" / run.id)
+            reader = Reader(kit, start=run.position, read=books["read"], seen=seen)
             stack.push_async_callback(reader.close)
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
@@ -166,9 +168,6 @@ class Batchflow:
             context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
             stack.push_async_callback(outlet.sink.close)
             await outlet.sink.open(context, last.receipt if last else None)
-
-    async def _seen(self, run: Run, stack: AsyncExitStack) -> "SeenSet":
-        return SeenSet()
 
     async def _last(self, job: Job) -> Run | None:
         runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
@@ -238,21 +237,3 @@ def _changed(run: Run, what: str) -> errors.RunRefused:
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
     hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:12]}` ends it; `--new` pays for everything again"
     return errors.RunRefused(text, hint=hint)
-
-
-class SeenSet:
-    """Remembers keys in memory."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def add(self, keys: Sequence[str], first: int) -> list[bool]:
-        """Tell which were seen."""
-        out = []
-        for key in keys:
-            out.append(key in self._keys)
-            self._keys.add(key)
-        return out
-
-    def checkpoint(self, label: str) -> None:
-        """Nothing to keep."""

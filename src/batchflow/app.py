@@ -2,14 +2,17 @@
 
 import os
 import random
+import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import anyio
 import msgspec
+from anyio.to_thread import run_sync
 
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
@@ -132,6 +135,8 @@ class Batchflow:
             await self._open_sinks(kit, stack)
             await self._begin(kit, run)
             ended = await self._driven(kit, lease, wait, stack)
+            if ended.state in {RunState.DONE, RunState.CANCELED}:
+                await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
             return Report(run=ended, books=await self.store.books(run.id))
 
     async def _driven(self, kit: Kit, lease: DriverLease, wait: float | None, stack: AsyncExitStack) -> Run:

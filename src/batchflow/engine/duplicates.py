@@ -24,7 +24,7 @@ class FirstWins:
     def __init__(self, keys: SeenKeys) -> None:
         self._keys = keys
 
-    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
+    def add(self, keys: Sequence[str], _first: int, /) -> Sequence[bool]:
         """Ask about every key, and remember it; a place without a key is nobody's double."""
         if "" not in keys:
             return self._keys.add_page(keys)
@@ -46,7 +46,7 @@ class LastWins:
     def __init__(self, replaced: Superseded) -> None:
         self._replaced = replaced
 
-    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
+    def add(self, keys: Sequence[str], first: int, /) -> Sequence[bool]:
         """Look the places up."""
         return self._replaced.page(first, len(keys))
 
@@ -61,7 +61,7 @@ class LastWins:
 class NoDoubles:
     """`on_duplicate: error`, after a first pass has found none."""
 
-    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
+    def add(self, keys: Sequence[str], _first: int, /) -> Sequence[bool]:
         """Find nothing."""
         return [False] * len(keys)
 

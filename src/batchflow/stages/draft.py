@@ -3,7 +3,7 @@
 The reader keeps its iterator between packs only to spare re-reading; what it has not committed, a restart reads again.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -12,7 +12,7 @@ from batchflow.machine.batch import UNCERTAIN
 from batchflow.machine.packing import PackLimits, target_rows
 from batchflow.machine.run import Read
 from batchflow.model.change import Count, Put, Step
-from batchflow.model.record import Idle, Position, Record, Skip, Unreadable
+from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
 from batchflow.model.state import Batch
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError
@@ -36,7 +36,7 @@ Built: TypeAlias = "list[bytes] | Skip | Reject"
 class Seen(Protocol):
     """Knows which keys came before, exactly, in bounded memory."""
 
-    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
+    def add(self, keys: Sequence[str], first: int, /) -> Sequence[bool]:
         """Tell which of these are to be passed over as duplicates, and remember them; `first` is the first one's place.
 
         A place without a key comes as an empty one.
@@ -68,7 +68,7 @@ class Pages:
 
     def __init__(self, source: Source, start: Position) -> None:
         self._source = source
-        self._pages = source.read(start.cursor)
+        self._pages: AsyncIterator[Page | Idle] = source.read(start.cursor)
         self._before = self._after = start.cursor
         self._skip = start.skip
         self._items: list[Item] = []

@@ -4,7 +4,7 @@ The reader keeps its iterator between packs only to spare re-reading; what it ha
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -107,8 +107,8 @@ class Pages:
 
     async def close(self) -> None:
         """Let the source go."""
-        if isinstance(self._pages, AsyncGenerator):
-            await self._pages.aclose()
+        if isinstance(pages := self._pages, AsyncGenerator):
+            await cast("AsyncGenerator[Page | Idle]", pages).aclose()
 
 
 class Reader:

@@ -27,11 +27,11 @@ from batchflow.stages.deliver import deliver
 from batchflow.stages.draft import Reader
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
+from batchflow.stages.lookout import Lookout
 from batchflow.stages.poll import poll
 from batchflow.stages.repack import ready, repack, waiting
 from batchflow.stages.resolve import resolve
 from batchflow.stages.submit import pause, submit
-from batchflow.stages.lookout import Lookout
 
 Work: TypeAlias = Callable[[], Awaitable[object]]
 

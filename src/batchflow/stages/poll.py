@@ -10,8 +10,8 @@ from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
-from batchflow.stages.twins import find_twins
 from batchflow.stages.lookout import Lookout
+from batchflow.stages.twins import find_twins
 
 ARCHIVED = "its results are gone: the provider keeps them for 29 days"
 TOGETHER = 5.0

@@ -1,1 +1,28 @@
-"""Public contract suites, fakes and clocks: what our own parts are tested with, for plugin authors to use."""
+"""Public contract suites, fakes and clocks: what our own parts are tested with, for plugin authors to use.
+
+    class TestMyStore(StateStoreContract):
+        @pytest.fixture
+        def connect(self, clock, tmp_path):
+            return lambda: my_store(path=tmp_path / "state", clock=clock)
+
+A subclass and a fixture or two give every promise of a port as a small named test. The suites need pytest and
+hypothesis, so each is imported when it is asked for and not before.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batchflow.testing.blobs import BlobStoreContract
+    from batchflow.testing.clock import ManualClock
+    from batchflow.testing.state import StateStoreContract
+
+__all__ = ["BlobStoreContract", "ManualClock", "StateStoreContract"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what was asked for: pytest loads this package in everybody's runs, most of which need none of it."""
+    homes = {"BlobStoreContract": "blobs", "ManualClock": "clock", "StateStoreContract": "state"}
+    if name not in homes:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{homes[name]}"), name)

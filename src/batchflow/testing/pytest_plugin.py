@@ -1,1 +1,6 @@
 """Fixtures that batchflow's own tests and plugin authors' tests share."""
+
+import pytest
+
+# Failed asserts of a contract explain themselves like those of a test file. It must be said before they are imported.
+pytest.register_assert_rewrite("batchflow.testing.blobs", "batchflow.testing.state")

@@ -22,6 +22,8 @@ def checked(encoding: str) -> str:
 
 
 def _keeps_ascii(name: str) -> bool:
+    if name.startswith(("iso2022", "hz", "utf-7")):  # these shift: the same bytes are ASCII here and Japanese there
+        return False
     try:
         return bytes(range(128)).decode(name) == bytes(range(128)).decode("ascii")
     except UnicodeDecodeError:
@@ -29,11 +31,11 @@ def _keeps_ascii(name: str) -> bool:
 
 
 def garbled(line: bytes, encoding: str) -> str:
-    """Says where a line stops being text; "" when it is text."""
+    """Says where some bytes stop being text; "" when they are text."""
     try:
         line.decode(encoding)
     except UnicodeDecodeError as error:
-        return f"invalid {encoding.upper()} at byte {error.start + 1} of the line"
+        return f"invalid {encoding.upper()} at byte {error.start + 1}"
     return ""
 
 

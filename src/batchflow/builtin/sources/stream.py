@@ -47,9 +47,7 @@ def unreadable(path: str, error: Exception) -> SourceError:
         case PermissionError():
             return SourceError(f"may not read {path}", hint=f"check who may: ls -l {path}")
         case FileNotFoundError():
-            return SourceError(
-                f"{path} is gone", hint="put it back as it was, or start anew with `batchflow run --new`"
-            )
+            return SourceError(f"{path} is gone", hint=GONE)
         case gzip.BadGzipFile():
             return SourceError(f"{path} is not a whole gzip file: {error}", hint=f"test it: gzip -t {path}")
         case EOFError() | zlib.error():
@@ -60,14 +58,14 @@ def unreadable(path: str, error: Exception) -> SourceError:
             return SourceError(f"cannot read {path}: {error}", hint="nothing is lost: mend it and run again")
 
 
-def _open(file: Found) -> "io.BufferedReader | gzip.GzipFile | Zstd":
+def _open(file: Found) -> "io.BufferedReader[io.FileIO] | gzip.GzipFile | Zstd":
     if file.path.endswith(".gz"):
         return gzip.open(file.path, "rb")
     raw = io.BufferedReader(io.FileIO(file.path), BLOCK)
     return Zstd(raw, file.path) if file.path.endswith(".zst") else raw
 
 
-def _advance(stream: "io.BufferedReader | gzip.GzipFile | Zstd", offset: int) -> bool:
+def _advance(stream: "io.BufferedReader[io.FileIO] | gzip.GzipFile | Zstd", offset: int) -> bool:
     """Moves to an offset; false when there is no such place."""
     if isinstance(stream, io.BufferedReader):
         size = stream.seek(0, io.SEEK_END)

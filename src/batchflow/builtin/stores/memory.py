@@ -123,15 +123,23 @@ class MemoryState:
 
     def _scheduled(self, run: str) -> Iterator[Due]:
         for row in self._rows.values():
-            match row:
-                case Batch(run=its_run, wake_at=float(at)) if its_run == run:
-                    yield Due("batch", row.id, at)
-                case Delivery(run=its_run, wake_at=float(at), state=DeliveryState.DUE) if its_run == run:
-                    yield Due("delivery", row.id, at)
-                case Setback(run=its_run, wake_at=float(at), decision=Decision.AGAIN, packed_in="") if its_run == run:
-                    yield Due("setback", row.id, at)
-                case _:
-                    pass
+            if (
+                isinstance(row, Batch | Delivery | Setback)
+                and row.run == run
+                and _waits(row)
+                and row.wake_at is not None
+            ):
+                yield Due(type(row).__name__.lower(), row.id, row.wake_at)
+
+
+def _waits(row: Batch | Delivery | Setback) -> bool:
+    match row:
+        case Batch():
+            return True
+        case Delivery():
+            return row.state == DeliveryState.DUE
+        case Setback():
+            return row.decision == Decision.AGAIN and not row.packed_in
 
 
 def _address(row: Entity | Fact) -> _Address:
@@ -197,7 +205,7 @@ class MemoryBlobs:
                 yield name
 
     async def delete(self, name: str) -> None:
-        self._objects.pop(name, None)
+        self._objects.pop(checked_name(name), None)
 
     async def close(self) -> None: ...
 

@@ -8,8 +8,8 @@ import pytest
 from batchflow.config.load import load
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ConfigError
-from batchflow.plugin import hookimpl
 from batchflow.model.units import Doc, Given, Secret
+from batchflow.plugin import hookimpl
 
 
 class Made:
@@ -77,9 +77,9 @@ def remote(
     *,
     key: Annotated[Secret | None, Doc("k")] = None,
     url: str = "https://api",
-    headers: dict[str, Secret] = {},
+    headers: dict[str, Secret] | None = None,
     retries: int = 0,
-) -> Made:  # noqa: B006
+) -> Made:
     """Answers."""
     if url == "nowhere":
         raise ValueError(f"url: {url} is no address")

@@ -239,7 +239,8 @@ class AnthropicProvider:
     def _created(self, what: str, reply: Reply) -> RemoteBatch:
         if reply.definite_no:
             refused = self._safe(verdicts.refused(what, reply))
-            self._most_requests = min(self._most_requests, refused.max_requests or MOST_REQUESTS)
+            if isinstance(refused, Refused) and refused.max_requests:
+                self._most_requests = min(self._most_requests, refused.max_requests)
             raise refused
         if not reply.good:
             raise self._safe(verdicts.lost(what, "the reply leaves it open", reply))

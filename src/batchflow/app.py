@@ -2,17 +2,21 @@
 
 import os
 import random
+import shutil
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import anyio
 import msgspec
+from anyio.to_thread import run_sync
 
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
+from batchflow.engine.duplicates import open_seen
 from batchflow.engine.ids import token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
@@ -131,6 +135,8 @@ class Batchflow:
             await self._open_sinks(kit, stack)
             await self._begin(kit, run)
             ended = await self._driven(kit, lease, wait, stack)
+            if ended.state in {RunState.DONE, RunState.CANCELED}:
+                await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
             return Report(run=ended, books=await self.store.books(run.id))
 
     async def _driven(self, kit: Kit, lease: DriverLease, wait: float | None, stack: AsyncExitStack) -> Run:
@@ -138,7 +144,8 @@ class Batchflow:
         reader = None
         if not run.read_all:
             books = await self.store.books(run.id)
-            reader = Reader(kit, start=run.position, read=books["read"], seen=await self._seen(run, stack))
+            seen = await open_seen(kit, run, self._folder / "seen" / run.id)
+            reader = Reader(kit, start=run.position, read=books["read"], seen=seen)
             stack.push_async_callback(reader.close)
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
@@ -166,9 +173,6 @@ class Batchflow:
             context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
             stack.push_async_callback(outlet.sink.close)
             await outlet.sink.open(context, last.receipt if last else None)
-
-    async def _seen(self, run: Run, stack: AsyncExitStack) -> "SeenSet":
-        return SeenSet()
 
     async def _last(self, job: Job) -> Run | None:
         runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
@@ -238,21 +242,3 @@ def _changed(run: Run, what: str) -> errors.RunRefused:
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
     hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:12]}` ends it; `--new` pays for everything again"
     return errors.RunRefused(text, hint=hint)
-
-
-class SeenSet:
-    """Remembers keys in memory."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def add(self, keys: Sequence[str], first: int) -> list[bool]:
-        """Tell which were seen."""
-        out = []
-        for key in keys:
-            out.append(key in self._keys)
-            self._keys.add(key)
-        return out
-
-    def checkpoint(self, label: str) -> None:
-        """Nothing to keep."""

@@ -91,8 +91,10 @@ class Jsonl:
                 items.extend(self._mend(Mark(name, line=number), line, error))
                 continue
             value = data.get(key) if key is not None else origin
-            plain = type(value) is str and value
-            items.append(Record(value, data, origin) if plain else self._keyed(data, origin, line))
+            if type(value) is str and value:
+                items.append(Record(value, data, origin))
+            else:
+                items.append(self._keyed(data, origin, line))
         return items
 
     def _mend(self, mark: Mark, line: bytes, error: Exception) -> list[Record | Unreadable]:

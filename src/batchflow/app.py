@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -11,9 +12,11 @@ from types import TracebackType
 
 import anyio
 import msgspec
+from anyio.to_thread import run_sync
 
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
+from batchflow.engine.duplicates import open_seen
 from batchflow.engine.ids import token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
@@ -178,7 +181,7 @@ class Batchflow:
     ) -> Report:
         """Drive one run under its lease; `first` is done before anything else."""
         lease = self._lease(run)
-        await lease.take()
+        await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease)
@@ -188,6 +191,8 @@ class Batchflow:
             if first is not None:
                 await first(kit)
             ended = await self._driven(kit, lease, wait, stack)
+            if ended.state in {RunState.DONE, RunState.CANCELED}:
+                await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
             return Report(run=ended, books=await self.store.books(run.id))
 
     async def _driven(self, kit: Kit, lease: DriverLease, wait: float | None, stack: AsyncExitStack) -> Run:
@@ -195,7 +200,8 @@ class Batchflow:
         reader = None
         if not run.read_all:
             books = await self.store.books(run.id)
-            reader = Reader(kit, start=run.position, read=books["read"], seen=await self._seen(run, stack))
+            seen = await open_seen(kit, run, self._folder / "seen" / run.id)
+            reader = Reader(kit, start=run.position, read=books["read"], seen=seen)
             stack.push_async_callback(reader.close)
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
@@ -234,9 +240,6 @@ class Batchflow:
                     f"run {kit.run[:12]} still has results for sink {part.sink}, which the job does not have any more. They are safe",
                     hint=f"put a sink called `{part.sink}` back into the job and run it again",
                 )
-
-    async def _seen(self, run: Run, stack: AsyncExitStack) -> "SeenSet":
-        return SeenSet()
 
     async def last(self, job: Job) -> Run | None:
         """Find the last run of a job."""
@@ -312,21 +315,3 @@ def _changed(run: Run, what: str) -> errors.RunRefused:
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
     hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:12]}` ends it; `--new` pays for everything again"
     return errors.RunRefused(text, hint=hint)
-
-
-class SeenSet:
-    """Remembers keys in memory."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def add(self, keys: Sequence[str], first: int) -> list[bool]:
-        """Tell which were seen."""
-        out = []
-        for key in keys:
-            out.append(key in self._keys)
-            self._keys.add(key)
-        return out
-
-    def checkpoint(self, label: str) -> None:
-        """Nothing to keep."""

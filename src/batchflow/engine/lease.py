@@ -1,5 +1,6 @@
 """The right to drive a run: taken before anything else, renewed while it lives, looked at before every piece of a POST."""
 
+import os
 from collections.abc import Callable
 
 from batchflow.model import errors
@@ -8,6 +9,17 @@ from batchflow.ports.state import StateStore
 
 TTL = 60.0
 RENEW = 15.0
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process of this machine exists; another one under a dead one's number counts as alive."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class LeaseLost(errors.Locked):
@@ -25,6 +37,13 @@ class DriverLease:
         self._host = host
         self._pid = pid
         self._safe_until = float("-inf")
+
+    async def take_over(self) -> None:
+        """Take the lease, also from a process of this machine that is dead: nobody need wait for its lease to lapse."""
+        held = await self._store.holder(self.name)
+        if held is not None and held.host == self._host and not is_alive(held.pid):
+            await self._store.release(self.name, owner=held.owner)
+        await self.take()
 
     async def take(self) -> None:
         """Take the lease or renew it; `Locked` names who has it."""

@@ -19,7 +19,7 @@ class PickUp(msgspec.Struct, frozen=True):
 
 
 class AlreadyDone(msgspec.Struct, frozen=True):
-    """This run delivered it already."""
+    """The run at hand delivered it already."""
 
     run: Run
     unsure: bool

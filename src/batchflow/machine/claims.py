@@ -21,6 +21,8 @@ from batchflow.model.state import Intent
 SLACK = 600.0
 """The listing is searched this far below the watermark: clocks of many machines, one listing."""
 LISTINGS = 2
+UNKNOWN = 0
+"""The count of a batch whose provider leaves counters out: it could be any."""
 PATIENCE = 3600.0
 """A candidate that never ends is waited for until this long after it should have expired."""
 
@@ -56,7 +58,7 @@ def candidates_of(intent: Intent, unknown: Sequence[RemoteBatch], tokens: Mappin
     return [
         remote
         for remote in unknown
-        if remote.count == intent.count
+        if remote.count in {intent.count, UNKNOWN}
         and remote.created_at >= intent.watermark - SLACK
         and tokens.get(remote.id, intent.token) == intent.token
     ]
@@ -95,7 +97,7 @@ def _judge_one(
         return Adopt(proven[0], proven=True)
     if not found:
         return _absent_yet(intent, now=now, grace=grace)
-    if len(found) == 1 and not rivals:
+    if len(found) == 1 and not rivals and found[0].count == intent.count:
         return Adopt(found[0], proven=False)
     if all(_overdue(remote, now) for remote in found):
         names = ", ".join(remote.id for remote in found)

@@ -20,6 +20,7 @@ from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.reject import LANE
 from batchflow.stages.verdicts import examine
+from batchflow.stages.wall import wall
 
 ATTEMPTS = 6
 """Failed writes after which a part is parked until somebody resumes the run."""
@@ -41,7 +42,8 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     batch = await kit.batch(delivery.batch)
     rows = rows_for(kit, batch, outlet.on)
     try:
-        receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
+        with wall(outlet.sink, f"while it wrote part {delivery.id}"):
+            receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
     except (errors.SinkError, errors.PluginError) as error:
         await _fail(kit, delivery, error)
     else:

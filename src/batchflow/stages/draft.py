@@ -4,7 +4,7 @@ The reader keeps its iterator between packs only to spare re-reading; what it ha
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -16,11 +16,12 @@ from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadabl
 from batchflow.model.state import Batch
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError
-from batchflow.ports.source import Acknowledging
+from batchflow.ports.source import Acknowledging, Source
 from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
 from batchflow.stages.pack import Pack
 from batchflow.stages.reject import Reject, reject
+from batchflow.stages.wall import blame, wall
 
 TOKEN_LENGTH = 20
 STRIDE = 512
@@ -35,12 +36,19 @@ Built: TypeAlias = "list[bytes] | Skip | Reject"
 class Seen(Protocol):
     """Knows which keys came before, exactly, in bounded memory."""
 
-    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
-        """Tell which of these are to be passed over as duplicates, and remember them; `first` is the first one's place."""
+    def add(self, keys: Sequence[str], first: int, /) -> Sequence[bool]:
+        """Tell which of these are to be passed over as duplicates, and remember them; `first` is the first one's place.
+
+        A place without a key comes as an empty one.
+        """
         ...
 
-    def checkpoint(self, label: str) -> None:
+    async def checkpoint(self, label: str) -> None:
         """Make everything added so far belong to this batch, which has been committed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files; what was not checkpointed may be forgotten."""
         ...
 
 
@@ -58,8 +66,9 @@ class Tally:
 class Pages:
     """Walks a source item by item while remembering where a restart would have to begin."""
 
-    def __init__(self, pages: AsyncIterator[Page | Idle], start: Position) -> None:
-        self._pages = pages
+    def __init__(self, source: Source, start: Position) -> None:
+        self._source = source
+        self._pages: AsyncIterator[Page | Idle] = source.read(start.cursor)
         self._before = self._after = start.cursor
         self._skip = start.skip
         self._items: list[Item] = []
@@ -76,7 +85,8 @@ class Pages:
     async def ready(self) -> bool:
         """Fetch the next page if the one at hand is used up; False when there is none (any more, or for now)."""
         while self._at == len(self._items) and not self.ended:
-            page = await anext(self._pages, None)
+            with wall(self._source, "while it was read"):
+                page = await anext(self._pages, None)
             if page is None:
                 self.ended = True
                 break
@@ -97,8 +107,8 @@ class Pages:
 
     async def close(self) -> None:
         """Let the source go."""
-        if isinstance(self._pages, AsyncGenerator):
-            await self._pages.aclose()
+        if isinstance(pages := self._pages, AsyncGenerator):
+            await cast("AsyncGenerator[Page | Idle]", pages).aclose()
 
 
 class Reader:
@@ -109,7 +119,7 @@ class Reader:
         self._seen = seen
         self._place = read
         """How many items of the source have been taken in all, over every restart."""
-        self._pages = Pages(kit.parts.source.read(start.cursor), start)
+        self._pages = Pages(kit.parts.source, start)
         self._encode = msgspec.json.Encoder().encode
         source = kit.parts.source
         self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
@@ -130,6 +140,7 @@ class Reader:
     async def close(self) -> None:
         """Let the source go."""
         await self._pages.close()
+        await self._seen.close()
 
     def _params_limit(self) -> int:
         """Turn the limit on a body into one on parameters alone: frames around rows count too, exactly."""
@@ -178,6 +189,8 @@ class Reader:
             made = self._kit.parts.builder.build(item)
         except BuildError as error:
             return Reject(item.key, item.origin, Word.BUILD_ERROR, str(error))
+        except Exception as error:
+            raise blame(self._kit.parts.builder, f"on record {item.key!r} ({item.origin})", error) from error
         if type(made) is bytes:
             built = [made]
         elif isinstance(made, Skip):
@@ -223,13 +236,10 @@ class Reader:
         return params, rows
 
     def _doubles(self, items: Sequence[Item]) -> Sequence[bool]:
-        """Ask about every key; a place without a key is nobody's double."""
-        known = self._seen.add([item.key for item in items if item.key], self._place)
+        """Ask which items are passed over."""
+        doubles = self._seen.add([item.key for item in items], self._place)
         self._place += len(items)
-        if len(known) == len(items):
-            return known
-        answers = iter(known)
-        return [bool(item.key) and next(answers) for item in items]
+        return doubles
 
     async def _commit(self, batch: Batch | None, tally: Tally) -> None:
         kit = self._kit
@@ -250,6 +260,6 @@ class Reader:
             steps.append(kit.event("records.duplicate", text=", ".join(tally.doubles), data={"count": tally.duplicate}))
         await kit.step_run(Read(self._pages.position, self._pages.ended), Count(kit.run, books), *steps)
         if batch is not None:
-            self._seen.checkpoint(batch.id)
+            await self._seen.checkpoint(batch.id)
         if self._acknowledge and tally.keys:
             await self._acknowledge(tally.keys)

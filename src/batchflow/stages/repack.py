@@ -5,18 +5,26 @@ Drafting it and taking the rows is one transaction: a row that was packed is nev
 
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from batchflow.machine.bitmap import rows_of
 from batchflow.model.blob import Blob
-from batchflow.model.change import Put
+from batchflow.model.change import Count, Put, Step
+from batchflow.model.result import Result
 from batchflow.model.state import Batch, Decision, Setback
+from batchflow.model.words import Word
+from batchflow.ports.builder import BuildError
 from batchflow.stages.context import Row, decode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import NO_ROW, Footer, read_footer, read_frames
 from batchflow.stages.pack import Pack
+from batchflow.stages.reject import Reject, reject
+from batchflow.stages.verdicts import SAY, examine
 
+NOWHERE = "none"
+"""What setbacks are packed in when none of their rows could be asked again."""
 SAME_ATTEMPT = "same_attempt"
 RESTART = "restart"
 """Keys of a change that are about the count of attempts, not about the request."""
@@ -43,15 +51,25 @@ def ready(setbacks: Sequence[Setback], *, now: float, most: int, after: float, a
 
 async def repack(kit: Kit, chosen: Sequence[Setback]) -> None:
     """Draft a retry batch from these setbacks, and take their rows."""
+    rejects: list[Reject] = []
     async with Pack(kit, retry=True) as pack:
         for setback in chosen:
             async with kit.hold(_weight(await kit.batch(setback.batch))):
-                await _add(kit, pack, setback)
-        batch = await pack.seal()
-    taken = [msgspec.structs.replace(s, version=s.version + 1, packed_in=batch.id, wake_at=None) for s in chosen]
-    words = ", ".join(sorted({setback.word for setback in chosen}))
-    note = kit.event("batch.drafted", batch.id, f"{batch.count} requests asked again ({words})")
-    await kit.commit(Put(batch), *(Put(setback) for setback in taken), note)
+                rejects += await _add(kit, pack, setback)
+        batch = await pack.seal() if pack.rows else None
+    packed_in = batch.id if batch is not None else NOWHERE
+    steps: list[Step] = [Put(_packed(setback, packed_in)) for setback in chosen]
+    if batch is not None:
+        words = ", ".join(sorted({setback.word for setback in chosen}))
+        steps += [Put(batch), kit.event("batch.drafted", batch.id, f"{batch.count} requests asked again ({words})")]
+    if rejects:
+        # These were rows already, so they go from waiting to dead; records that never became rows are counted elsewhere.
+        steps += [*await reject(kit, rejects), Count(kit.run, {"waiting": -len(rejects), "dead": len(rejects)})]
+    await kit.commit(*steps)
+
+
+def _packed(setback: Setback, batch: str) -> Setback:
+    return msgspec.structs.replace(setback, version=setback.version + 1, packed_in=batch, wake_at=None)
 
 
 def _weight(batch: Batch) -> int:
@@ -59,20 +77,48 @@ def _weight(batch: Batch) -> int:
     return (4 << 20) + 200 * batch.count
 
 
-async def _add(kit: Kit, pack: Pack, setback: Setback) -> None:
-    """Copy one setback's rows, changed as decided."""
+async def _add(kit: Kit, pack: Pack, setback: Setback) -> list[Reject]:
+    """Copy one setback's rows, changed as decided; give back those that cannot be changed so."""
     batch = await kit.batch(setback.batch)
     assert batch.requests is not None
     assert batch.context is not None
     rows = list(rows_of(setback.rows))
     params = await _pick(kit, batch.requests, rows)
-    contexts = decode_rows(list((await _pick(kit, batch.context, rows)).values()))
+    contexts = {row: decode_rows([line])[0] for row, line in (await _pick(kit, batch.context, rows)).items()}
     change = {name: value for name, value in setback.change.items() if name not in {SAME_ATTEMPT, RESTART}}
-    answers = await _answers(kit, batch, rows) if change else {}
-    amended = [
-        kit.provider.amend(params[row], change, answers.get(row, b"")) if change else params[row] for row in rows
-    ]
-    await pack.add(amended, [_next_attempt(context, setback) for context in contexts])
+    rejects: list[Reject] = []
+    if change:
+        answers = await _answers(kit, batch, rows)
+        for row in rows:
+            try:
+                params[row] = _amend(kit, params[row], contexts[row], change, answers.get(row, b""))
+            except BuildError as error:
+                rejects.append(Reject(contexts[row].key, contexts[row].origin, setback.word, str(error)))
+                del contexts[row]
+    if contexts:
+        again = [_next_attempt(context, setback) for context in contexts.values()]
+        await pack.add([params[row] for row in contexts], again)
+    return rejects
+
+
+def _amend(kit: Kit, params: bytes, context: Row, change: dict[str, Any], answer: bytes) -> bytes:
+    """Change one request; the validator's words are found again by asking the checks about the stored answer."""
+    if SAY not in change:
+        return kit.provider.amend(params, change, answer)
+    told = kit.provider.read([answer])[0]
+    result = Result(
+        key=context.key,
+        word=Word.OK,
+        attempt=context.attempt,
+        batch="",
+        row=0,
+        origin=context.origin,
+        carried=context.carried,
+        text=told.text,
+        message=told.message,
+        stop_reason=told.stop_reason,
+    )
+    return kit.provider.amend(params, change | {SAY: examine(result, kit.parts.checks).error.splitlines()}, answer)
 
 
 def _next_attempt(row: Row, setback: Setback) -> Row:

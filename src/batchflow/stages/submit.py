@@ -30,9 +30,9 @@ from batchflow.model.words import Word
 from batchflow.ports.provider import Outgoing
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
+from batchflow.stages.lookout import Lookout
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.split import split
-from batchflow.stages.lookout import Lookout
 
 MEMORY = 2 << 20
 PAUSING = frozenset({Word.UNAUTHORIZED, Word.NO_CREDIT})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -12,6 +13,10 @@ from batchflow.model.words import BILLED, Word
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry
 from batchflow.stages.kit import Kit
+from batchflow.stages.wall import blame, wall
+
+SAY = "say"
+"""The part of a change that tells the model what was wrong with its last answer."""
 
 
 @dataclass(slots=True)
@@ -21,7 +26,7 @@ class Group:
     attempt: int
     word: Word
     decision: Decision
-    change: dict[str, object]
+    change: dict[str, Any]
     after: float
     sample: str
     rows: list[int] = field(default_factory=list[int])
@@ -51,9 +56,14 @@ class Verdicts:
             carried=result.carried,
             attempt=result.attempt,
         )
-        match self._kit.parts.retry.decide(failure):
+        policy = self._kit.parts.retry
+        with wall(policy, f"on record {result.key!r} ({result.word})"):
+            verdict = policy.decide(failure)
+        match verdict:
             case Retry(after=after, change=change):
-                self._join(result, Decision.AGAIN, change, after)
+                # The validator's words differ from row to row: they are found again when the rows are packed.
+                shared: dict[str, Any] = {**change, SAY: []} if SAY in change else change
+                self._join(result, Decision.AGAIN, shared, after)
                 self.wasted += result.cost if result.word in BILLED else 0
             case GiveUp():
                 self._join(result, Decision.DEAD, {}, 0.0)
@@ -63,7 +73,7 @@ class Verdicts:
                 self.pause = self.pause or (result.word, why)
                 self._join(result, Decision.AGAIN, {"same_attempt": True}, 0.0)
 
-    def _join(self, result: Result, decision: Decision, change: dict[str, object], after: float) -> None:
+    def _join(self, result: Result, decision: Decision, change: dict[str, Any], after: float) -> None:
         key = (result.attempt, result.word, decision, after, msgspec.json.encode(change, order="sorted"))
         group = self.groups.get(key)
         if group is None:
@@ -103,8 +113,11 @@ class Verdicts:
 def examine(result: Result, checks: Sequence[Check]) -> Result:
     """Pass a good row through the job's checks; the first that says no gives it its word."""
     for check in checks:
-        verdict = check.check(result)
+        try:
+            verdict = check.check(result)
+        except Exception as error:
+            raise blame(check, f"on record {result.key!r}", error) from error
         if isinstance(verdict, Bad):
-            return msgspec.structs.replace(result, word=verdict.word, error="; ".join(verdict.reasons))
+            return msgspec.structs.replace(result, word=verdict.word, error="\n".join(verdict.reasons))
         result = verdict
     return result

@@ -22,6 +22,8 @@ def checked(encoding: str) -> str:
 
 
 def _keeps_ascii(name: str) -> bool:
+    if name.startswith(("iso2022", "hz", "utf-7")):  # these shift: the same bytes are ASCII here and Japanese there
+        return False
     try:
         return bytes(range(128)).decode(name) == bytes(range(128)).decode("ascii")
     except UnicodeDecodeError:

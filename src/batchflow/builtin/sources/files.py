@@ -1,8 +1,10 @@
 """Reads whole files, one record each: text as text, PDF and images ready to become blocks of a message."""
 
 import base64
+import os
 from collections.abc import AsyncGenerator, Generator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from posixpath import basename, splitext
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -78,27 +80,21 @@ class Files:
             yield Page(items, Mark(last).cursor())
 
     def _item(self, file: Found) -> tuple[Record | Unreadable, int]:
+        """Reads one file; tells how large it is too."""
         try:
-            content = self._content(file.path)
+            with open(file.path, "rb") as raw:  # noqa: PTH123 -- a million Path objects are not free
+                size = os.fstat(raw.fileno()).st_size
+                content = raw.read(size) if size <= self._max_record else None
         except OSError as error:
             return Unreadable(file.name, f"cannot read it: {error.strerror}", key=file.name), 0
-        if len(content) > self._max_record:
-            return Unreadable(
-                file.name, f"the file has more than max_record ({megabytes(self._max_record)})", key=file.name
-            ), 0
-        media = _media(PurePosixPath(file.name).suffix.lower())
+        if content is None:
+            reason = f"the file has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"
+            return Unreadable(file.name, reason, key=file.name), 0
+        media = _media(splitext(file.name)[1].lower())
         if media.kind == "text" and (reason := garbled(content, UTF8)):
-            return Unreadable(
-                file.name,
-                f"{reason}, and by its name it is no PDF or image",
-                key=file.name,
-                excerpt=excerpt(content, UTF8),
-            ), 0
-        return Record(file.name, _data(file.name, media, content), file.name), len(content)
-
-    def _content(self, path: str) -> bytes:
-        with open(path, "rb") as raw:  # noqa: PTH123 -- a million Path objects are not free
-            return raw.read(self._max_record + 1)
+            reason = f"{reason}, and by its name it is no PDF or image"
+            return Unreadable(file.name, reason, key=file.name, excerpt=excerpt(content, UTF8)), 0
+        return Record(file.name, _data(file.name, media, content), file.name), size
 
 
 def _media(suffix: str) -> Media:
@@ -117,13 +113,13 @@ def _media(suffix: str) -> Media:
 
 
 def _data(name: str, media: Media, content: bytes) -> dict[str, Any]:
-    path = PurePosixPath(name)
     is_text = media.kind == "text"
+    stem, suffix = splitext(basename(name))
     return {
         "path": name,
-        "name": path.name,
-        "stem": path.stem,
-        "suffix": path.suffix,
+        "name": basename(name),
+        "stem": stem,
+        "suffix": suffix,
         "kind": media.kind,
         "media_type": media.type,
         "text": content.removeprefix(BOM).decode() if is_text else "",

@@ -67,9 +67,8 @@ class Selection:
 
     def __init__(self, database: sqlite3.Connection, query: str, key: str, page: int) -> None:
         self._database = database
-        self._select = (
-            f"select * from (\n{query.strip().rstrip(';')}\n)"  # on lines of its own: the query may end in a comment
-        )
+        # On lines of its own: the query may end in a comment.
+        self._select = f"select * from (\n{query.strip().rstrip(';')}\n)"  # noqa: S608 -- the user's own words
         self._page = page
         self._column = f'"{key.replace(chr(34), chr(34) * 2)}" collate binary'
         self.columns = self._columns(key)

@@ -7,8 +7,8 @@ from batchflow.model.change import Cap, Count, Note, Put
 from batchflow.model.errors import OverCap, Stale
 from batchflow.model.state import COUNTERS, Batch, Event
 from batchflow.ports.state import StateStore
+from batchflow.testing.samples import RUN, a_batch, after, an_event
 from batchflow.testing.state.connect import Connect
-from batchflow.testing.state.samples import RUN, a_batch, after, an_event
 
 
 class BooksContract:

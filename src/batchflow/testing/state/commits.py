@@ -8,8 +8,7 @@ from batchflow.model.change import Count, Entity, Fact, Note, Put
 from batchflow.model.errors import Stale
 from batchflow.model.state import Batch, BatchState, Event, Intent, Remote, Run
 from batchflow.ports.state import StateStore
-from batchflow.testing.state.connect import Connect
-from batchflow.testing.state.samples import (
+from batchflow.testing.samples import (
     RUN,
     a_batch,
     a_remote,
@@ -20,6 +19,7 @@ from batchflow.testing.state.samples import (
     full,
     sparse,
 )
+from batchflow.testing.state.connect import Connect
 
 _KINDS = [f"{type(one).__name__}-{which}" for which in ("sparse", "full") for one in sparse()]
 

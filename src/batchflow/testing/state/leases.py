@@ -8,8 +8,8 @@ from batchflow.model.errors import Locked, Stale
 from batchflow.model.state import Lease, Run
 from batchflow.ports.state import StateStore
 from batchflow.testing.clock import ManualClock
+from batchflow.testing.samples import RUN, a_run
 from batchflow.testing.state.connect import Connect
-from batchflow.testing.state.samples import RUN, a_run
 
 TTL = 60.0
 

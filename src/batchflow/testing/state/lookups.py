@@ -6,7 +6,7 @@ from batchflow.model.change import Note, Put
 from batchflow.model.state import Batch, BatchState, Event, Intent, Run
 from batchflow.model.words import Word
 from batchflow.ports.state import StateStore
-from batchflow.testing.state.samples import a_batch, a_run, an_event, an_intent
+from batchflow.testing.samples import a_batch, a_run, an_event, an_intent
 
 
 async def five_batches(store: StateStore) -> None:

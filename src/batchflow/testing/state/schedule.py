@@ -7,7 +7,7 @@ import pytest
 from batchflow.model.change import Put
 from batchflow.model.state import Decision, DeliveryState, Due
 from batchflow.ports.state import StateStore
-from batchflow.testing.state.samples import RUN, a_batch, a_delivery, a_setback, after
+from batchflow.testing.samples import RUN, a_batch, a_delivery, a_setback, after
 
 
 class ScheduleContract:

@@ -9,7 +9,7 @@ from batchflow.model.blob import Blob
 from batchflow.model.change import Entity, Fact
 from batchflow.model.record import Position
 from batchflow.model.state import Binding
-from batchflow.testing.state.samples import sparse
+from batchflow.testing.samples import sparse
 
 
 def anything() -> st.SearchStrategy[Entity | Fact]:

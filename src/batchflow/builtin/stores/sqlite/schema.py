@@ -7,8 +7,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from batchflow.builtin.stores.folders import private_folder
@@ -19,14 +21,23 @@ APPLICATION_ID = 1650879607
 """The bytes `bflw`, which the first migration writes into the file's header."""
 
 
+class Header(NamedTuple):
+    """What the first bytes of a database file tell about whose it is."""
+
+    application_id: int
+    user_version: int
+    schema_version: int
+    """How often the schema was changed: zero means that there is nothing in the file yet."""
+
+
 def open_database(path: Path, patience: float) -> sqlite3.Connection:
     """Gives a connection to a file of the present schema; whatever is not ours to touch is left as it was."""
     migrations = _migrations()
-    if _is_there(path):
-        _look(path, newest=len(migrations))
+    if _holds_something(path):
+        _refuse_what_is_not_ours(path, _header(path, patience), newest=len(migrations))
     else:
         private_folder(path.parent)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        _make_private_file(path)
     database = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
         _make_durable(database, patience)
@@ -37,32 +48,55 @@ def open_database(path: Path, patience: float) -> sqlite3.Connection:
     return database
 
 
-def _is_there(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
-
-
-def _look(path: Path, *, newest: int) -> None:
-    """Judges a file through a read-only connection: even closing a writable one can write to it."""
-    database = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, isolation_level=None)
+def _holds_something(path: Path) -> bool:
     try:
-        _refuse_what_is_not_ours(database, path)
-        _refuse_newer(database, path, newest=newest)
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def _make_private_file(path: Path) -> None:
+    """Makes the empty file that SQLite then fills, for its owner only; SQLite gives the log the same permissions."""
+    with suppress(FileExistsError):  # another process was quicker
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _header(path: Path, patience: float) -> Header:
+    """Looks without touching.
+
+    Closing a writable connection may fold the log into the file, and even a read-only one makes an empty log where
+    there is none. So without a log the file's own bytes are read, and SQLite is not asked. With one, it must be: closing
+    a file of our own would drop the POSIX locks of whatever connection this process has to it already.
+    """
+    if not path.with_name(f"{path.name}-wal").exists():
+        return _header_of_bytes(path)
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+    database = sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None)
+    try:
+        return Header(*(_pragma(database, name) for name in Header._fields))
     finally:
         database.close()
 
 
-def _refuse_what_is_not_ours(database: sqlite3.Connection, path: Path) -> None:
-    ours = _pragma(database, "application_id") == APPLICATION_ID
-    if ours or not _pragma(database, "schema_version"):
-        return
-    raise StoreUnavailable(
-        f"{path} is a SQLite database of another program, not batchflow's. Nothing in it was touched.",
-        hint="Give another path for the state.",
-    )
+def _header_of_bytes(path: Path) -> Header:
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return Header(0, 0, 0)  # no database: SQLite will say so, in its own words, and leave it alone
+    application_id, user_version, schema_version = (int.from_bytes(header[at : at + 4]) for at in (68, 60, 40))
+    return Header(application_id, user_version, schema_version)
 
 
-def _refuse_newer(database: sqlite3.Connection, path: Path, *, newest: int) -> None:
-    found = _pragma(database, "user_version")
+def _refuse_what_is_not_ours(path: Path, header: Header, *, newest: int) -> None:
+    if header.schema_version and header.application_id != APPLICATION_ID:
+        raise StoreUnavailable(
+            f"{path} is a SQLite database of another program, not batchflow's. Nothing in it was touched.",
+            hint="Give another path for the state.",
+        )
+    _refuse_newer(path, header.user_version, newest=newest)
+
+
+def _refuse_newer(path: Path, found: int, *, newest: int) -> None:
     if found > newest:
         raise SchemaTooNew(
             f"{path} has schema version {found}, and this batchflow knows versions up to {newest}: "
@@ -95,8 +129,8 @@ def _bring_forward(database: sqlite3.Connection, path: Path, migrations: Sequenc
     """Applies what is missing. Whoever waited for another's migration finds it done when the lock is theirs."""
     while _pragma(database, "user_version") != len(migrations):
         with transaction(database):
-            _refuse_newer(database, path, newest=len(migrations))
             done = _pragma(database, "user_version")
+            _refuse_newer(path, done, newest=len(migrations))
             for script in migrations[done : done + 1]:
                 for statement in _statements(script):
                     database.execute(statement)

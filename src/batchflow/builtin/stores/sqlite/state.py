@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import aiosqlite
 import anyio
+from anyio.to_thread import run_sync
 
 from batchflow.builtin.stores.sqlite import leases, queries, transaction
 from batchflow.builtin.stores.sqlite.rows import tables
@@ -47,11 +48,11 @@ class SqliteState:
     async def open(self) -> None:
         if self._connection:
             return
-        connector = partial(open_database, self._path, self._patience)
-        connection = OneThread(connector, iter_chunk_size=64)
         with self._heard_out():
-            await connection
-        self._connection = connection
+            database = await run_sync(open_database, self._path, self._patience)
+            # Opened before it is handed over: a thread of aiosqlite's that fails to connect ends unattended.
+            self._connection = OneThread(lambda: database, iter_chunk_size=64)
+            await self._connection
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -50,7 +50,7 @@ def _busy(path: Path, _: Exception) -> StoreUnavailable:
 
 def _not_allowed(path: Path, error: Exception) -> StoreUnavailable:
     return StoreUnavailable(
-        f"{path} cannot be opened for writing ({error}). {NOTHING_WRITTEN}",
+        f"{path} cannot be opened for writing ({error}). Nothing was changed; what was committed before is safe.",
         hint=f"Both the file and the folder {path.parent} must be writable; or give another path for the state.",
     )
 

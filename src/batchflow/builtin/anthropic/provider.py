@@ -90,11 +90,13 @@ class AnthropicProvider:
         self._connecting = anyio.Lock()
         self._organization = ""
         self._workspace = workspace
+        self._most_requests = MOST_REQUESTS
+        """Fewer where a server has said so: later batches are cut to it, instead of being refused and split."""
 
     def limits(self) -> Limits:
         """One row may fill a batch: whether a smaller limit holds for it is not known, and the row's error would say so."""
         frame = body_bytes(count=1, params_bytes=0, token_length=LONGEST_NAME)
-        return Limits(requests=MOST_REQUESTS, bytes=MOST_BYTES, record_bytes=MOST_BYTES - frame)
+        return Limits(requests=self._most_requests, bytes=MOST_BYTES, record_bytes=MOST_BYTES - frame)
 
     def weigh(self, params: Sequence[bytes]) -> Sequence[Weight]:
         return weigh(params)
@@ -236,7 +238,10 @@ class AnthropicProvider:
 
     def _created(self, what: str, reply: Reply) -> RemoteBatch:
         if reply.definite_no:
-            raise self._safe(verdicts.refused(what, reply))
+            refused = self._safe(verdicts.refused(what, reply))
+            if isinstance(refused, Refused) and refused.max_requests:
+                self._most_requests = min(self._most_requests, refused.max_requests)
+            raise refused
         if not reply.good:
             raise self._safe(verdicts.lost(what, "the reply leaves it open", reply))
         try:

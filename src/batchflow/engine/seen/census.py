@@ -20,6 +20,8 @@ from batchflow.engine.seen.sorting import Sorting
 
 DIGEST = 16
 NUMBER = 8
+LIMIT = 65_536
+"""Hashes in memory: about 6 MB."""
 
 
 class Repeat(msgspec.Struct, frozen=True):
@@ -32,15 +34,16 @@ class Repeat(msgspec.Struct, frozen=True):
 class Census:
     """Is given every key of a source; then tells the first that repeats, or all items that a later one replaces."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
         self._folder = folder
+        self._limit = limit
         self._seed = secrets.randbits(64)
         self._items = 0
         with scratch(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob("*.run"):
                 path.unlink()
-        self._keys = Sorting(folder, "keys", width=DIGEST + NUMBER)
+        self._keys = Sorting(folder, "keys", width=DIGEST + NUMBER, limit=limit)
 
     def add_page(self, keys: Sequence[str | None]) -> None:
         """Takes the keys of the next items; None for an item that has none."""
@@ -64,7 +67,7 @@ class Census:
         """Finds the items whose key comes again later. This ends the census."""
         path = self._folder / "superseded"
         with scratch(self._folder):
-            numbers = Sorting(self._folder, "superseded", width=NUMBER)
+            numbers = Sorting(self._folder, "superseded", width=NUMBER, limit=self._limit)
             for pairs in self._pairs():
                 numbers.add([earlier.to_bytes(NUMBER, "big") for earlier, _ in pairs])
             with path.open("wb") as file:

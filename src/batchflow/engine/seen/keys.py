@@ -1,7 +1,7 @@
 """Tells which keys have come before, in bounded memory, and remembers across a crash exactly what was checkpointed.
 
 Theory. Every key's 128-bit hash goes to the end of a *journal*, in the order of the source, and the new ones into a set.
-When the journal has `LIMIT` entries, the set is written as a sorted *run*, and a new journal begins. Eight runs of a tier
+When the journal is full, the set is written as a sorted *run*, and a new journal begins. Eight runs of a tier
 become one of the next, so ten million keys lie in about a dozen files.
 
 A checkpoint says how many keys are committed. Runs whose keys all are become part of the *mark*; so does the journal's
@@ -23,6 +23,8 @@ from batchflow.engine.seen.runs import Damaged, Run, merge, open_run, split, wri
 from batchflow.engine.seen.scratch import scratch
 
 LIMIT = 65_536
+"""Hashes in memory: about 7 MB."""
+
 FAN = 8
 
 
@@ -33,8 +35,9 @@ class SeenKeys:
     `rebuild` it from the committed keys.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, limit: int = LIMIT) -> None:
         self._folder = folder
+        self._limit = limit
         with scratch(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._load()
@@ -54,7 +57,7 @@ class SeenKeys:
             seen = self._note(digests, stored)
             self._journal.write(packed)
             self._added += len(digests)
-            if self._added - self._begun >= LIMIT:
+            if self._added - self._begun >= self._limit:
                 self._roll()
         return seen
 

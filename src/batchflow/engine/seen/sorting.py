@@ -5,17 +5,17 @@ from pathlib import Path
 
 from batchflow.engine.seen.runs import Run, merge, write_run
 
-LIMIT = 65_536
 FAN = 16
 
 
 class Sorting:
     """Takes entries in any order and gives them back sorted, once."""
 
-    def __init__(self, folder: Path, name: str, *, width: int) -> None:
+    def __init__(self, folder: Path, name: str, *, width: int, limit: int) -> None:
         self._folder = folder
         self._name = name
         self._width = width
+        self._limit = limit
         self._recent: list[bytes] = []
         self._runs: list[Run] = []
         self._made = 0
@@ -23,7 +23,7 @@ class Sorting:
     def add(self, entries: Iterable[bytes]) -> None:
         """Takes some entries."""
         self._recent += entries
-        if len(self._recent) >= LIMIT:
+        if len(self._recent) >= self._limit:
             self._flush()
 
     def sorted(self) -> Iterator[list[bytes]]:

@@ -1,0 +1,127 @@
+"""Facts as tables for people. Programs get the same facts from `--json`."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from batchflow.cli.figures import count, moment_of, share, span
+from batchflow.reports.ledger import RunReport, Tally
+from batchflow.reports.runs import Money, RunFacts
+
+COLORS = {"done": "green", "paused": "yellow", "failed": "red", "canceled": "yellow"}
+
+
+def to_stdout(*parts: RenderableType) -> None:
+    """Print facts that were asked for."""
+    _print(Console(highlight=False), parts)
+
+
+def to_stderr(*parts: RenderableType) -> None:
+    """Print facts that come along with something else."""
+    _print(Console(stderr=True, highlight=False), parts)
+
+
+def _print(console: Console, parts: Sequence[RenderableType]) -> None:
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, str | Text))
+
+
+def runs_table(runs: Sequence[RunFacts]) -> RenderableType:
+    """List runs, one a row, and below them what a person should know of each."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("run", "job", "state", "began"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("read", "waiting", "in flight", "delivered", "dead", "cost"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("driver", no_wrap=True)
+    for run in runs:
+        books = run.books
+        numbers = [f"{books[name]:,}" for name in ("read", "waiting", "in_flight", "delivered")]
+        dead = books["dead"] + books["unbuildable"] + books["canceled"]
+        driver = f"pid {run.driver.pid} on {run.driver.host}" if run.driver else ""
+        state = Text(run.state, style=COLORS.get(run.state, "cyan"))
+        cost = money(run.money.paid)
+        table.add_row(run.short, run.job, state, moment_of(run.began), *numbers, f"{dead:,}", cost, driver)
+    return Group(table, *(Text(line, style="yellow") for run in runs for line in _remarks(run)))
+
+
+def report_table(report: RunReport) -> RenderableType:
+    """Say what came of a run."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    return Group(_head(report.run), table, *(Text(line, style="yellow") for line in _remarks(report.run)))
+
+
+def money(dollars: float) -> str:
+    """Write an amount: cents where they matter, more digits where they do not."""
+    if dollars == 0 or abs(dollars) >= 1:
+        return f"${dollars:,.2f}"
+    return f"${dollars:.4f}" if abs(dollars) >= 0.001 else f"${dollars:.6f}"
+
+
+def _head(run: RunFacts) -> RenderableType:
+    state = Text(run.state, style=COLORS.get(run.state, "cyan"))
+    return Text.assemble((run.job, "bold"), "  ", (f"run {run.short}", "dim"), "  ", state)
+
+
+def _rows(report: RunReport) -> Iterator[tuple[str, str]]:
+    books = report.run.books
+    yield "records", _records(report.run)
+    yield (
+        "delivered",
+        f"{books['delivered']:,} of {count(books['rows'], 'request')} ({share(books['delivered'], books['rows'])})",
+    )
+    if waiting := books["waiting"] + books["in_flight"] + books["collected"]:
+        yield (
+            "under way",
+            f"{books['waiting']:,} waiting, {books['in_flight']:,} in flight, {books['collected']:,} collected"
+            if waiting
+            else "",
+        )
+    if report.asked_again:
+        yield "asked again", f"{sum(tally.count for tally in report.asked_again):,}: {_words(report.asked_again)}"
+    dead = books["dead"] + books["unbuildable"] + books["canceled"]
+    yield "dead", f"{dead:,}: {_words(report.dead)}" if report.dead else f"{dead:,}"
+    for tally in report.dead:
+        yield "", f"{tally.word}, for example {tally.example}"
+    if report.processing is not None:
+        times = report.processing
+        yield "processing", f"{count(times.batches, 'batch', 'batches')}, p50 {span(times.p50)}, p95 {span(times.p95)}"
+    yield "tokens", f"{books['input_tokens']:,} in, {books['output_tokens']:,} out"
+    yield "cost", _cost(report.run.money)
+    for number, sink in enumerate(report.sinks):
+        yield "" if number else "results", sink
+
+
+def _records(run: RunFacts) -> str:
+    books = run.books
+    apart = [f"{books[name]:,} {name}" for name in ("duplicate", "skipped", "unbuildable") if books[name]]
+    return ", ".join([f"{books['read']:,} read", *apart])
+
+
+def _words(tallies: Sequence[Tally]) -> str:
+    return ", ".join(f"{tally.word} {tally.count:,}" for tally in tallies)
+
+
+def _cost(spent: Money) -> str:
+    parts = [f"{money(spent.paid)} paid; {money(spent.listed)} at list price"]
+    if spent.waste:
+        parts.append(f"{money(spent.waste)} of it went into answers that were asked again")
+    if spent.budget is not None:
+        parts.append(f"budget {money(spent.budget)}")
+    return "; ".join(parts)
+
+
+def _remarks(run: RunFacts) -> Iterator[str]:
+    if run.why:
+        yield f"{run.short}: {run.why}"
+    for line in run.worries:
+        yield f"{run.short}: {line}"
+    if not run.balanced:
+        yield f"{run.short}: THE BOOKS DO NOT BALANCE. Please report it, with `batchflow ps --json`"

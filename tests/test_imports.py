@@ -25,7 +25,8 @@ ROOMS: dict[str, set[str]] = {
     "job": BELOW_ENGINE | {"engine", "config"},
     "app": BELOW_ENGINE | {"engine", "config", "job"},
     "testing": {"model", "ports", "machine", "extend", "builtin", "engine", "plugin"},
-    "cli": BELOW_ENGINE | {"engine", "config", "job", "app", "sim", "plugin"},
+    "reports": BELOW_ENGINE | {"engine", "config", "job", "app"},
+    "cli": BELOW_ENGINE | {"engine", "config", "job", "app", "reports", "sim", "plugin"},
 }
 """What each room may import, besides itself. The package's own `__init__` re-exports and may import anything."""
 

@@ -2,17 +2,21 @@
 
 import os
 import random
+import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 import anyio
 import msgspec
+from anyio.to_thread import run_sync
 
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
+from batchflow.engine.duplicates import open_seen
 from batchflow.engine.ids import token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
@@ -23,7 +27,9 @@ from batchflow.machine.run import Resumed
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.money import Price
-from batchflow.model.state import Event, Outlet, Run, RunState
+from batchflow.model.result import Result
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Outlet, Run, RunState, Wish
+from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.clock import Clock
 from batchflow.ports.prices import Prices
@@ -31,9 +37,14 @@ from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
 from batchflow.ports.sink import SinkContext
 from batchflow.ports.state import StateStore
+from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
-from batchflow.stages.kit import Kit, Parts
+from batchflow.stages.kit import Kit, On, Parts
 from batchflow.stages.reopen import refuse_other_account, reopen
+from batchflow.stages.revive import revive
+
+ANSWERED = (BatchState.COLLECTED, BatchState.DELIVERED, BatchState.FAILED, BatchState.CANCELED)
+"""States of batches whose rows have come to an end, whatever it was."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +117,7 @@ class Batchflow:
         """Run a job to its end, or pick up where its last run stopped."""
         parts = job.parts(self._retry)
         fingerprint = await parts.source.fingerprint()
-        last = await self._last(job)
+        last = await self.last(job)
         repeat = job.rules.repeat == "always"
         verdict = begin(last, config=job.identity(), fingerprint=fingerprint, new=new, repeat=repeat)
         match verdict:
@@ -119,18 +130,69 @@ class Batchflow:
             case _:
                 return await self.drive(self._fresh(job, fingerprint), parts, wait=wait)
 
-    async def drive(self, run: Run, parts: Parts, *, wait: float | None = None) -> Report:
-        """Drive one run under its lease."""
-        lease = DriverLease(
-            self.store, self._clock, run=run.id, owner=self._owner, host=socket.gethostname(), pid=os.getpid()
+    async def resume(self, job: Job, run: Run, *, wait: float | None = None) -> Report:
+        """Go on with one unfinished run, be it the job's last or an earlier one."""
+        parts = job.parts(self._retry)
+        verdict = begin(
+            run, config=job.identity(), fingerprint=await parts.source.fingerprint(), new=False, repeat=False
         )
+        match verdict:
+            case PickUp():
+                return await self.drive(run, parts, wait=wait)
+            case Refuse(what=what):
+                raise _changed(run, what)
+            case _:
+                raise errors.RunRefused(
+                    f"run {run.id[:12]} of {run.job} is {run.state}: there is nothing to go on with",
+                    hint=f"`batchflow report {run.id[:12]}` says what came of it",
+                )
+
+    async def retry(self, job: Job, run: Run, words: Collection[Word], *, wait: float | None = None) -> Report:
+        """Ask the dead letters of these words again, as they were asked, with all their attempts anew."""
+        if run.config != job.identity():
+            raise errors.RunRefused(
+                f"the job was changed since run {run.id[:12]}, and its dead letters could only be asked as they were then",
+                hint="undo the change to ask them again; `batchflow run --new` asks everything as the job is now, and pays for it",
+            )
+        return await self.drive(run, job.parts(self._retry), wait=wait, first=partial(revive, words=words))
+
+    async def cancel(self, job: Job, run: Run) -> Report:
+        """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
+        await self.store.commit((Put(Wish(id=uuid7(), run=run.id, verb="cancel", at=self._clock.now())),))
+        return await self.drive(run, job.parts(self._retry))
+
+    async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
+        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""
+        kit = self._kit(run, job.parts(self._retry), self._lease(run))
+        after = ""
+        while batches := await self.store.find(Batch, {"run": run.id, "state": ANSWERED}, after=after):
+            for batch in batches:
+                async for chunk in rows_for(kit, batch, on):
+                    yield chunk
+            after = batches[-1].id
+
+    async def drive(
+        self,
+        run: Run,
+        parts: Parts,
+        *,
+        wait: float | None = None,
+        first: Callable[[Kit], Awaitable[object]] | None = None,
+    ) -> Report:
+        """Drive one run under its lease; `first` is done before anything else."""
+        lease = self._lease(run)
         await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease)
             await self._open_sinks(kit, stack)
+            await self._refuse_missing_sinks(kit)
             await self._begin(kit, run)
+            if first is not None:
+                await first(kit)
             ended = await self._driven(kit, lease, wait, stack)
+            if ended.state in {RunState.DONE, RunState.CANCELED}:
+                await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
             return Report(run=ended, books=await self.store.books(run.id))
 
     async def _driven(self, kit: Kit, lease: DriverLease, wait: float | None, stack: AsyncExitStack) -> Run:
@@ -138,7 +200,8 @@ class Batchflow:
         reader = None
         if not run.read_all:
             books = await self.store.books(run.id)
-            reader = Reader(kit, start=run.position, read=books["read"], seen=await self._seen(run, stack))
+            seen = await open_seen(kit, run, self._folder / "seen" / run.id)
+            reader = Reader(kit, start=run.position, read=books["read"], seen=seen)
             stack.push_async_callback(reader.close)
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
@@ -167,10 +230,19 @@ class Batchflow:
             stack.push_async_callback(outlet.sink.close)
             await outlet.sink.open(context, last.receipt if last else None)
 
-    async def _seen(self, run: Run, stack: AsyncExitStack) -> "SeenSet":
-        return SeenSet()
+    async def _refuse_missing_sinks(self, kit: Kit) -> None:
+        """Parts that wait for a sink which the job has no longer would wait for ever."""
+        names = {outlet.name for outlet in kit.parts.outlets}
+        open_parts = {"run": kit.run, "state": (DeliveryState.DUE, DeliveryState.PARKED)}
+        for part in await self.store.find(Delivery, open_parts):
+            if part.sink not in names:
+                raise errors.RunRefused(
+                    f"run {kit.run[:12]} still has results for sink {part.sink}, which the job does not have any more. They are safe",
+                    hint=f"put a sink called `{part.sink}` back into the job and run it again",
+                )
 
-    async def _last(self, job: Job) -> Run | None:
+    async def last(self, job: Job) -> Run | None:
+        """Find the last run of a job."""
         runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
         return runs[0] if runs else None
 
@@ -187,6 +259,11 @@ class Batchflow:
             summary=job.rules.summary,
             fingerprint=fingerprint,
             created_at=self._clock.now(),
+        )
+
+    def _lease(self, run: Run) -> DriverLease:
+        return DriverLease(
+            self.store, self._clock, run=run.id, owner=self._owner, host=socket.gethostname(), pid=os.getpid()
         )
 
     def _kit(self, run: Run, parts: Parts, lease: DriverLease) -> Kit:
@@ -238,21 +315,3 @@ def _changed(run: Run, what: str) -> errors.RunRefused:
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
     hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:12]}` ends it; `--new` pays for everything again"
     return errors.RunRefused(text, hint=hint)
-
-
-class SeenSet:
-    """Remembers keys in memory."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-
-    def add(self, keys: Sequence[str], first: int) -> list[bool]:
-        """Tell which were seen."""
-        out = []
-        for key in keys:
-            out.append(key in self._keys)
-            self._keys.add(key)
-        return out
-
-    def checkpoint(self, label: str) -> None:
-        """Nothing to keep."""

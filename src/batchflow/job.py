@@ -66,7 +66,8 @@ class Job:
 
     def identity(self) -> str:
         """Hash what was declared, as far as it can be told from values."""
-        told = [self.config or [self.name, self.key, msgspec.to_builtins(self.rules)]]
+        rules = self.rules
+        told = self.config or [self.name, self.key, rules.carry, rules.on_duplicate]
         return hashlib.blake2b(msgspec.json.encode(told, order="sorted"), digest_size=16).hexdigest()
 
 

@@ -10,7 +10,7 @@ from batchflow.model.words import Word
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
-from batchflow.ports.sink import Part, Receipt, Sink, SinkContext
+from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext
 from batchflow.ports.source import Source
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Params",
     "Part",
     "Pause",
+    "Promise",
     "Receipt",
     "Record",
     "Register",

@@ -27,7 +27,7 @@ def factory(
     size: Annotated[Size | None, Doc("How large.")] = None,
     cost: Annotated[Dollars, Doc("How dear.")] = 0,
     password: Annotated[Secret | None, Doc("Which.")] = None,
-    headers: Annotated[dict[str, Secret], Doc("More.")] = {},
+    headers: Annotated[dict[str, Secret], Doc("More.")] = {},  # noqa: B006 - configuration is never mutated
     rows: Annotated[int, Doc("How many.")] = 3,
     header: Annotated[bool, Doc("Whether.")] = True,
     share: Annotated[float, Doc("Which part.")] = 0.5,

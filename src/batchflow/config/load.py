@@ -51,10 +51,11 @@ class _Loading:
 
     def names(self, only: Collection[str]) -> list[str]:
         """Name the jobs to read."""
-        jobs = self._map("jobs").items
+        found = self._map("jobs")
+        jobs = found.items
         if not jobs:
             hint = "write `jobs:`, and below it a name for each job"
-            self._faults.add(Fault(self._tree.locate(("jobs",)), "there are no jobs in this file", hint))
+            self._faults.add(Fault(found.at, "there are no jobs in this file", hint))
         for name in only:
             if name not in jobs:
                 raise ConfigError(f"there is no job `{name}` in {self._faults.page.shown}: {did_you_mean(name, jobs)}")
@@ -92,7 +93,7 @@ class _Loading:
         if found is None or found.value is None:
             return Tree({}, self._tree.locate((key,), at_key=True))
         if not isinstance(found.value, dict):
-            self._faults.add(Fault(found.at, f"`{key}` should be a map of `name: value`"))
+            self._faults.add_unreadable(Fault(found.at, f"`{key}` should be a map of `name: value`"), found.at)
             return Tree({}, found.at)
         return found
 

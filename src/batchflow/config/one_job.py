@@ -89,7 +89,8 @@ class OneJob:
 
     def _sinks(self) -> list[Outlet]:
         read = [self._sink(options) for options in self._list("sinks")]
-        if not self._reader.job.items.get("sinks"):
+        written = self._reader.job.child("sinks")
+        if written is None or not written.value:
             hint = EXAMPLES["sinks"]
             self._reader.wrong(Problem(f"job `{self._name}` has no `sinks`", (), hint, at_key=True))
         self._sound &= bool(read) and None not in read

@@ -20,7 +20,7 @@ MERGE = "<<"
 PLAIN: Mapping[str, re.Pattern[str]] = {
     f"{CORE}null": re.compile(r"(~|null|Null|NULL|)\Z"),
     f"{CORE}bool": re.compile(r"(true|True|TRUE|false|False|FALSE)\Z"),
-    f"{CORE}int": re.compile(r"([-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40})\Z"),
+    f"{CORE}int": re.compile(r"([-+]?[0-9]{1,400}|0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400})\Z"),
     f"{CORE}float": re.compile(r"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))\Z"),
 }  # fmt: skip
 READ: Mapping[str, Callable[[str], Scalar]] = {

@@ -4,6 +4,7 @@ There is no recovery mode. The loop asks the same question after a crash as afte
 look again at whatever waited for somebody (`stages.reopen`).
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
@@ -65,6 +66,8 @@ class Driver:
         self._failure: errors.BatchflowError | None = None
         self._trouble = Trouble(kit.parts.rules.submit.patience)
         self._lookout = Lookout()
+        self._hurry = False
+        """A cancellation should reach the provider now, not when the next look is due."""
         self._evidence = Evidence()
 
     def stop(self) -> None:
@@ -122,6 +125,7 @@ class Driver:
                 await kit.step_run(
                     CancelWished(), done, kit.event("run.canceling", kit.run, "asked for by an operator")
                 )
+                self._hurry = True
             elif wish.verb == "pause" and run.state in LIVE:
                 await kit.step_run(
                     Paused("paused by an operator"), done, kit.event("run.paused", kit.run, "by an operator")
@@ -151,6 +155,9 @@ class Driver:
             if work is not None:
                 flying += work[0].startswith("submit")
                 self._start(tasks, *work)
+        if self._hurry and "poll" not in self._hands:
+            self._hurry = False
+            self._start(tasks, "poll", partial(poll, self._kit, self._lookout, soon=math.inf))
         await self._start_repacking(run, tasks, now)
         return len(self._hands) > before
 
@@ -222,8 +229,11 @@ class Driver:
         try:
             await work()
             self._passed(name)
-        except errors.Stale:
-            pass  # Somebody else changed it first: the loop reads it again.
+        except errors.Stale as error:
+            # Somebody else changed it first, so the loop looks again. Only the reader cannot: what it took from the
+            # source and did not commit is in nobody's hands, so reading begins again from the last commit, in a new drive.
+            if name == "read":
+                await self._broke(error)
         except errors.ProviderError as error:
             await self._troubled(error)
         except errors.Locked as error:

@@ -84,13 +84,15 @@ def mentions(annotation: Any, type_: type) -> bool:
 
 
 def _annotated(base: Any, *marks: Any) -> Any:
+    """Keep the marks, and put ours last: limits then stand next to the type, where the schema can see them."""
     unit = _unit(marks)
-    if unit is None:
-        return Annotated.__class_getitem__((readable(base), *marks))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - 3.11 has no `Annotated[base, *marks]`
-    read, quantity, _ = READERS[unit.name]
-    schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": quantity.pattern}]}
-    reader = (BeforeValidator(read), WithJsonSchema(schema))
-    return Annotated.__class_getitem__((base, *marks, *reader))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - as above
+    inner = readable(base)
+    plain, ours = (get_args(inner)[0], get_args(inner)[1:]) if get_origin(inner) is Annotated else (inner, ())
+    if unit is not None:
+        read, quantity, _ = READERS[unit.name]
+        schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": quantity.pattern}]}
+        plain, ours = base, (BeforeValidator(read), WithJsonSchema(schema))
+    return Annotated.__class_getitem__((plain, *marks, *ours))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - 3.11 has no `Annotated[plain, *marks]`
 
 
 def _simple(annotation: Any) -> Any:

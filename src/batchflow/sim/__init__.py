@@ -11,5 +11,6 @@ with its mistakes. Called by the doors and by tests; calls starlette, uvicorn an
 from batchflow.sim.clock import SimClock
 from batchflow.sim.faults import FaultPlan, RowRule, Rule
 from batchflow.sim.simulator import Simulator, serve
+from batchflow.sim.vocabulary import FAULTS, ROW_WORDS
 
-__all__ = ["FaultPlan", "RowRule", "Rule", "SimClock", "Simulator", "serve"]
+__all__ = ["FAULTS", "ROW_WORDS", "FaultPlan", "RowRule", "Rule", "SimClock", "Simulator", "serve"]

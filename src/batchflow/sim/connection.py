@@ -21,7 +21,7 @@ TRANSPORT = "simulator.transport"
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
-class Gone(Exception):  # noqa: N818 - not an error: the connection was broken on purpose
+class Gone(Exception):
     """The connection is broken and there is nobody to answer."""
 
 

@@ -45,7 +45,7 @@ class _Maker:
                 return self.value(self._branch(branches, depth), depth)
         return self._typed(self._kind(rules, depth), rules, depth)
 
-    def _typed(self, kind: str, rules: Object, depth: int) -> Json:  # noqa: PLR0911 - one per JSON type
+    def _typed(self, kind: str, rules: Object, depth: int) -> Json:
         match kind:
             case "object":
                 return self._object(rules, depth)

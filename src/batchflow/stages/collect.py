@@ -38,8 +38,11 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
     try:
         async with kit.hold(MEMORY):
             parts = await _download(kit, batch, harvest)
-    except errors.ProviderError as error:
-        await _again(kit, batch, error.message, error.retry_after or 0.0)
+    except errors.BadReply as error:
+        await _again(kit, batch, error.message, 0.0)
+        return
+    except errors.Refused as error:
+        await _withheld(kit, batch, error)
         return
     if harvest.stranger and not batch.proven:
         evidence.tokens[batch.remote] = harvest.stranger
@@ -129,6 +132,18 @@ async def _again(kit: Kit, batch: Batch, why: str, after: float) -> None:
         stepped = step(batch, Deferred(wake_at=kit.now() + max(after, backoff(batch.tries)), why=why))
     note = kit.event("batch.results_unusable", batch.id, stepped.batch.why)
     await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), note)
+
+
+async def _withheld(kit: Kit, batch: Batch, error: errors.Refused) -> None:
+    """Sort a definite no to a download: gone for good, not there yet, or a matter of the account, which the driver sorts."""
+    if error.word is Word.ARCHIVED:
+        why = "its results are gone: the provider keeps them for 29 days. What was answered in it was paid for"
+        stepped = step(batch, GivenUp(why=why))
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), kit.event("batch.archived", batch.id, why))
+    elif error.word is Word.MISSING:
+        await _again(kit, batch, error.message, error.retry_after or 0.0)
+    else:
+        raise error
 
 
 async def _disown(kit: Kit, batch: Batch, stranger: str) -> None:

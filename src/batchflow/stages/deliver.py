@@ -16,7 +16,7 @@ from batchflow.model.words import Word
 from batchflow.ports.sink import Part, Receipt, Releasing, Sink
 from batchflow.stages.context import Row
 from batchflow.stages.join import CHUNK, Joiner
-from batchflow.stages.kit import Kit, Outlet
+from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.reject import LANE
 from batchflow.stages.verdicts import examine
@@ -40,7 +40,7 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     if delivery is None or delivery.state is not DeliveryState.DUE:
         return
     batch = await kit.batch(delivery.batch)
-    rows = _rows(kit, batch, outlet)
+    rows = rows_for(kit, batch, outlet.on)
     try:
         with wall(outlet.sink, f"while it wrote part {delivery.id}"):
             receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
@@ -95,38 +95,39 @@ async def settle(kit: Kit, id: str) -> None:
         await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
 
 
-async def _rows(kit: Kit, batch: Batch, outlet: Outlet) -> AsyncGenerator[Sequence[Result]]:
-    """Stream the rows that this sink sees."""
+async def rows_for(kit: Kit, batch: Batch, on: On) -> AsyncGenerator[Sequence[Result]]:
+    """Stream the rows that a sink of this kind sees."""
     fates = await _fates(kit, batch)
     if batch.lane == LANE:
-        async for chunk in _rejects(kit, batch):
-            yield chunk
+        if on != "ok":
+            async for chunk in _rejects(kit, batch):
+                yield chunk
         return
     joiner = Joiner(kit, batch, batch.results)
     size = await joiner.memory()
     async with kit.hold(size) as held:
         lined: set[int] = set()
-        only = _asked(batch, outlet, fates)
+        only = _asked(batch, on, fates)
         results = joiner.results(only, ordered=held >= size)
         try:
             async for chunk in results:
-                if outlet.on != "ok" and fates.dead:
+                if on != "ok" and fates.dead:
                     lined.update(result.row for result in chunk if result.row in fates.dead)
                 if kept := [_final(kit, result, fates) for result in chunk]:
                     yield kept
         finally:
             await results.aclose()
-        if outlet.on != "ok":
+        if on != "ok":
             bare = await joiner.bare({row: fate for row, fate in fates.dead.items() if row not in lined})
             for start in range(0, len(bare), CHUNK):
                 yield bare[start : start + CHUNK]
 
 
-def _asked(batch: Batch, outlet: Outlet, fates: Fates) -> "set[int] | frozenset[int] | None":
+def _asked(batch: Batch, on: On, fates: Fates) -> "set[int] | frozenset[int] | None":
     """Name the rows that a sink sees; None is all of them."""
-    if outlet.on == "dead":
+    if on == "dead":
         return set(fates.dead)
-    hidden = fates.again if outlet.on == "all" else fates.again | fates.dead.keys()
+    hidden = fates.again if on == "all" else fates.again | fates.dead.keys()
     return set(range(batch.count)) - hidden if hidden else None
 
 

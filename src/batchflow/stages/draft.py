@@ -3,8 +3,8 @@
 The reader keeps its iterator between packs only to spare re-reading; what it has not committed, a restart reads again.
 """
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -12,7 +12,7 @@ from batchflow.machine.batch import UNCERTAIN
 from batchflow.machine.packing import PackLimits, target_rows
 from batchflow.machine.run import Read
 from batchflow.model.change import Count, Put, Step
-from batchflow.model.record import Idle, Position, Record, Skip, Unreadable
+from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
 from batchflow.model.state import Batch
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError
@@ -36,12 +36,19 @@ Built: TypeAlias = "list[bytes] | Skip | Reject"
 class Seen(Protocol):
     """Knows which keys came before, exactly, in bounded memory."""
 
-    def add(self, keys: Sequence[str], first: int) -> Sequence[bool]:
-        """Tell which of these are to be passed over as duplicates, and remember them; `first` is the first one's place."""
+    def add(self, keys: Sequence[str], first: int, /) -> Sequence[bool]:
+        """Tell which of these are to be passed over as duplicates, and remember them; `first` is the first one's place.
+
+        A place without a key comes as an empty one.
+        """
         ...
 
-    def checkpoint(self, label: str) -> None:
+    async def checkpoint(self, label: str) -> None:
         """Make everything added so far belong to this batch, which has been committed."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of files; what was not checkpointed may be forgotten."""
         ...
 
 
@@ -61,7 +68,7 @@ class Pages:
 
     def __init__(self, source: Source, start: Position) -> None:
         self._source = source
-        self._pages = source.read(start.cursor)
+        self._pages: AsyncIterator[Page | Idle] = source.read(start.cursor)
         self._before = self._after = start.cursor
         self._skip = start.skip
         self._items: list[Item] = []
@@ -100,8 +107,8 @@ class Pages:
 
     async def close(self) -> None:
         """Let the source go."""
-        if isinstance(self._pages, AsyncGenerator):
-            await self._pages.aclose()
+        if isinstance(pages := self._pages, AsyncGenerator):
+            await cast("AsyncGenerator[Page | Idle]", pages).aclose()
 
 
 class Reader:
@@ -133,6 +140,7 @@ class Reader:
     async def close(self) -> None:
         """Let the source go."""
         await self._pages.close()
+        await self._seen.close()
 
     def _params_limit(self) -> int:
         """Turn the limit on a body into one on parameters alone: frames around rows count too, exactly."""
@@ -228,13 +236,10 @@ class Reader:
         return params, rows
 
     def _doubles(self, items: Sequence[Item]) -> Sequence[bool]:
-        """Ask about every key; a place without a key is nobody's double."""
-        known = self._seen.add([item.key for item in items if item.key], self._place)
+        """Ask which items are passed over."""
+        doubles = self._seen.add([item.key for item in items], self._place)
         self._place += len(items)
-        if len(known) == len(items):
-            return known
-        answers = iter(known)
-        return [bool(item.key) and next(answers) for item in items]
+        return doubles
 
     async def _commit(self, batch: Batch | None, tally: Tally) -> None:
         kit = self._kit
@@ -255,6 +260,6 @@ class Reader:
             steps.append(kit.event("records.duplicate", text=", ".join(tally.doubles), data={"count": tally.duplicate}))
         await kit.step_run(Read(self._pages.position, self._pages.ended), Count(kit.run, books), *steps)
         if batch is not None:
-            self._seen.checkpoint(batch.id)
+            await self._seen.checkpoint(batch.id)
         if self._acknowledge and tally.keys:
             await self._acknowledge(tally.keys)

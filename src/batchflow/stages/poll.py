@@ -18,9 +18,9 @@ TOGETHER = 5.0
 """Batches whose turn is at most this far off share the listing at hand."""
 
 
-async def poll(kit: Kit, lookout: Lookout) -> None:
-    """Look at every batch in flight whose turn has come, or nearly."""
-    flying = await _flying(kit)
+async def poll(kit: Kit, lookout: Lookout, *, soon: float = TOGETHER) -> None:
+    """Look at every batch in flight whose turn has come, or comes within `soon` seconds."""
+    flying = await _flying(kit, soon)
     if not flying:
         return
     since = min(batch.submitted_at or 0.0 for batch in flying) - SLACK
@@ -35,8 +35,8 @@ async def poll(kit: Kit, lookout: Lookout) -> None:
     await _watch(kit, list(listed.values()))
 
 
-async def _flying(kit: Kit) -> Sequence[Batch]:
-    soon = kit.now() + TOGETHER
+async def _flying(kit: Kit, within: float) -> Sequence[Batch]:
+    soon = kit.now() + within
     states = [BatchState.RUNNING, BatchState.CANCELING]
     batches = await kit.store.find(Batch, {"run": kit.run, "state": states})
     return [batch for batch in batches if batch.wake_at is None or batch.wake_at <= soon]

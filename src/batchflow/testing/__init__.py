@@ -9,20 +9,48 @@ A subclass and a fixture or two give every promise of a port as a small named te
 hypothesis, so each is imported when it is asked for and not before.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batchflow.testing.blobs import BlobStoreContract
+    from batchflow.testing.builder import BuilderContract
+    from batchflow.testing.check import CheckContract
     from batchflow.testing.clock import ManualClock
+    from batchflow.testing.provider import ProviderContract
+    from batchflow.testing.retry import RetryContract
+    from batchflow.testing.sink import SinkContract
+    from batchflow.testing.source import SourceContract
     from batchflow.testing.state import StateStoreContract
 
-__all__ = ["BlobStoreContract", "ManualClock", "StateStoreContract"]
+__all__ = [
+    "BlobStoreContract",
+    "BuilderContract",
+    "CheckContract",
+    "ManualClock",
+    "ProviderContract",
+    "RetryContract",
+    "SinkContract",
+    "SourceContract",
+    "StateStoreContract",
+]
+
+_HOMES = {
+    "BlobStoreContract": "blobs",
+    "BuilderContract": "builder",
+    "CheckContract": "check",
+    "ManualClock": "clock",
+    "ProviderContract": "provider",
+    "RetryContract": "retry",
+    "SinkContract": "sink",
+    "SourceContract": "source",
+    "StateStoreContract": "state",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Imports what was asked for: pytest loads this package in everybody's runs, most of which need none of it."""
-    homes = {"BlobStoreContract": "blobs", "ManualClock": "clock", "StateStoreContract": "state"}
-    if name not in homes:
+    from importlib import import_module
+
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{homes[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

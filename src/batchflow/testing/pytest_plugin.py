@@ -3,4 +3,9 @@
 import pytest
 
 # Failed asserts of a contract explain themselves like those of a test file. It must be said before they are imported.
-pytest.register_assert_rewrite("batchflow.testing.blobs", "batchflow.testing.state")
+pytest.register_assert_rewrite(
+    *(
+        f"batchflow.testing.{kit}"
+        for kit in ("blobs", "builder", "check", "provider", "retry", "sink", "source", "state")
+    )
+)

@@ -54,7 +54,7 @@ def anthropic(
     workspace_id: Annotated[str | None, Doc("Workspace, for a credential that spans several.")] = None,
     beta: Annotated[list[str], Doc("Beta features, sent as anthropic-beta with every call.")] = [],  # noqa: B006 configuration is never mutated
     version: Annotated[str, Doc("API version; 2023-06-01 still takes temperature, top_p and top_k.")] = "2026-10-21",
-    headers: Annotated[dict[str, str], Doc("More headers, for gateways; they overrule our own.")] = {},  # noqa: B006 configuration is never mutated
+    headers: Annotated[dict[str, Secret | str], Doc("More headers, for gateways; they overrule our own.")] = {},  # noqa: B006 configuration is never mutated
     x_api_key: Annotated[bool, Doc("Send an API key as x-api-key too, for servers older than bearer keys.")] = True,
     proxy: Annotated[
         str | None, Doc("Proxy's URL; the default is the environment's, and none for loopback addresses.")
@@ -73,7 +73,7 @@ def anthropic(
             workspace_id=workspace_id,
             secret=secret,
             both=is_key and x_api_key,
-            more=headers,
+            more={name: one.reveal() if isinstance(one, Secret) else one for name, one in headers.items()},
         ),
         proxy=proxy,
         patience=timeout,
@@ -90,11 +90,13 @@ class AnthropicProvider:
         self._connecting = anyio.Lock()
         self._organization = ""
         self._workspace = workspace
+        self._most_requests = MOST_REQUESTS
+        """Fewer where a server has said so: later batches are cut to it, instead of being refused and split."""
 
     def limits(self) -> Limits:
         """One row may fill a batch: whether a smaller limit holds for it is not known, and the row's error would say so."""
         frame = body_bytes(count=1, params_bytes=0, token_length=LONGEST_NAME)
-        return Limits(requests=MOST_REQUESTS, bytes=MOST_BYTES, record_bytes=MOST_BYTES - frame)
+        return Limits(requests=self._most_requests, bytes=MOST_BYTES, record_bytes=MOST_BYTES - frame)
 
     def weigh(self, params: Sequence[bytes]) -> Sequence[Weight]:
         return weigh(params)
@@ -236,7 +238,10 @@ class AnthropicProvider:
 
     def _created(self, what: str, reply: Reply) -> RemoteBatch:
         if reply.definite_no:
-            raise self._safe(verdicts.refused(what, reply))
+            refused = self._safe(verdicts.refused(what, reply))
+            if isinstance(refused, Refused) and refused.max_requests:
+                self._most_requests = min(self._most_requests, refused.max_requests)
+            raise refused
         if not reply.good:
             raise self._safe(verdicts.lost(what, "the reply leaves it open", reply))
         try:

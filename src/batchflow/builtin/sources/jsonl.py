@@ -81,19 +81,20 @@ class Jsonl:
         name, key, decode, limit = mark.file, self._key, self._decode, self._max_record
         items: list[Record | Unreadable] = []
         for number, line in enumerate(lines, mark.line):
+            if len(line) > limit:
+                items.append(self._too_long(Mark(name, line=number), line, len(line)))
+                continue
             origin = f"{name}:{number}"
             try:
-                data = decode(line) if len(line) <= limit else None
+                data = decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 items.extend(self._mend(Mark(name, line=number), line, error))
                 continue
-            if data is None:
-                items.append(self._too_long(Mark(name, line=number), line, len(line)))
-                continue
             value = data.get(key) if key is not None else origin
-            items.append(
-                Record(value, data, origin) if type(value) is str and value else _keyed(key or "", data, origin)
-            )
+            if type(value) is str and value:
+                items.append(Record(value, data, origin))
+            else:
+                items.append(self._keyed(data, origin, line))
         return items
 
     def _mend(self, mark: Mark, line: bytes, error: Exception) -> list[Record | Unreadable]:
@@ -107,6 +108,14 @@ class Jsonl:
         reason = garbled(line, self._encoding) or f"not a JSON object: {error}"
         return [Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(line, self._encoding))]
 
+    def _keyed(self, data: dict[str, Any], origin: str, line: bytes) -> Record | Unreadable:
+        """Finds a key that is not plain text."""
+        column = self._key or ""
+        value = data.get(column)
+        if key := key_of(value):
+            return Record(key, data, origin)
+        return Unreadable(origin, no_key(column, value), excerpt=excerpt(line, self._encoding))
+
     def _too_long(self, mark: Mark, head: bytes, size: int) -> Unreadable:
         reason = f"the line has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"
         return Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(head, self._encoding))
@@ -115,14 +124,6 @@ class Jsonl:
 def _decoder(encoding: str) -> Callable[[bytes], dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     return decode if encoding == UTF8 else lambda line: decode(line.decode(encoding))
-
-
-def _keyed(column: str, data: dict[str, Any], origin: str) -> Record | Unreadable:
-    """Finds a key that is not plain text."""
-    value = data.get(column)
-    if key := key_of(value):
-        return Record(key, data, origin)
-    return Unreadable(origin, no_key(column, value), excerpt=str(data)[:200])
 
 
 def _parts(block: bytes) -> Iterator[tuple[list[bytes], int]]:

@@ -26,9 +26,15 @@ class Found(msgspec.Struct, frozen=True):
 
 def find(path: Path) -> Iterator[Found]:
     """Yields the files that a path or pattern names, sorted folder by folder; none at all is a `SourceError`."""
-    fixed, pattern = _split(path)
-    if not pattern:
-        yield single(path)
+    try:
+        fixed, pattern = _split(path)
+        found = None if pattern else single(path)
+    except PermissionError as error:
+        raise SourceError(
+            f"may not look into the folder of {path}", hint=f"check who may: ls -ld {path.parent}"
+        ) from error
+    if found:
+        yield found
         return
     files = _walk(str(fixed), (), pattern)
     first = next(files, None)

@@ -1,0 +1,86 @@
+"""The table of verbs, and the one place where an error becomes a sentence and an exit code.
+
+Verbs are named by path: typing one imports its module and no other, and `--help` imports none.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from batchflow.cli.exits import Exit
+
+RUN = Group("Run jobs", sort_key=1)
+LOOK = Group("Look", sort_key=2)
+WRITE = Group("Begin and write jobs", sort_key=3)
+KEEP = Group("Keep house", sort_key=4)
+
+VERBS: tuple[tuple[str, Group, str], ...] = (
+    ("run", RUN, "Run the jobs of a file, or go on where they stopped."),
+    ("plan", RUN, "Say what a run would send and cost. Sends and writes nothing."),
+    ("retry", RUN, "Ask dead letters of a finished run again."),
+    ("resume", RUN, "Go on with a paused, failed or interrupted run."),
+    ("pause", RUN, "Send nothing more for now. What is in flight stays at the provider."),
+    ("cancel", RUN, "End a run early, and keep what is paid for."),
+    ("ps", LOOK, "List runs, their books, and who drives them."),
+    ("report", LOOK, "What came of a run: delivered, dead and why, tokens, cost beside list price."),
+    ("show", LOOK, "Follow one record by its key: request, attempts, cost, where it went."),
+    ("results", LOOK, "Write a run's results to standard output again, as JSON lines."),
+    ("demo", WRITE, "See 200 records go the whole way, with no key and no network."),
+    ("init", WRITE, "Write a job file that runs."),
+    ("validate", WRITE, "Find every mistake in a job file. Sends and writes nothing."),
+    ("describe", WRITE, "List the components there are, and the options of each."),
+    ("schema", WRITE, "Print the job file's JSON schema, for editors."),
+    ("sim", WRITE, "Serve a simulated Message Batches API on this machine."),
+    ("gc", KEEP, "Remove the stored payloads of old finished runs."),
+)
+
+EPILOGUE = "`batchflow VERB --help` explains a verb. Exit codes: docs/reference/exit-codes.md."
+
+
+def command_line(words: Sequence[str]) -> int:
+    """Do what was typed, and give the exit code. Nothing but a second Ctrl-C gets past it."""
+    from batchflow.cli import failures
+
+    try:
+        return int(_app(words)(words, exit_on_error=False) or 0)
+    except CycloptsError:
+        return Exit.USAGE
+    except BrokenPipeError:
+        # Whoever read us has had enough. Python would complain once more when it flushes standard output at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DELIVERED
+    except KeyboardInterrupt:
+        return failures.interrupted()
+    except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a sentence and a code
+        return failures.tell(error)
+
+
+def _app(words: Sequence[str]) -> App:
+    app = App(
+        name="batchflow",
+        help="Run millions of Claude requests at batch price, and know where every one of them is.",
+        help_epilogue=EPILOGUE,
+        version=lambda: version("batchflow-jobs"),
+        default_parameter=Parameter(negative=(), show_default=False),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for name, group, sentence in VERBS:
+        app.command(f"batchflow.cli.verbs.{name}:{name}", name=name, help=sentence, group=group)
+    _add_foreign(app, words)
+    return app
+
+
+def _add_foreign(app: App, words: Sequence[str]) -> None:
+    """Look for a verb among the plugins only when nobody else knows it: asking them all takes time."""
+    verb = next((word for word in words if not word.startswith("-")), "")
+    if not verb or any(verb == name for name, _, _ in VERBS):
+        return
+    from batchflow.extend.facade import Plugins
+    from batchflow.extend.kinds import Kind
+
+    if offer := Plugins().offers(Kind.COMMAND).get(verb):
+        app.command(offer.load(), name=verb)

@@ -1,0 +1,22 @@
+"""Supplying `validate` with what the app supplies to a run."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from batchflow.app import PriceBooks
+from batchflow.cli.exits import Exit
+from batchflow.cli.opening import given, split_words
+from batchflow.cli.validate import validate
+from batchflow.extend.facade import Plugins
+
+
+def check_file(words: Sequence[str], *, json: bool) -> Exit:
+    """Check a job file. Standard input, where it is the source, is looked at in a folder that goes away again."""
+    file, names = split_words(words)
+    plugins = Plugins()
+    prices = PriceBooks([book() for book in plugins.prices()])
+    with TemporaryDirectory(prefix="batchflow-") as spool:
+        supplied = given(plugins, Path(spool))
+        return validate(file, names, plugins=plugins, prices=prices, env=os.environ, given=supplied, json=json)

@@ -1,0 +1,82 @@
+"""What is said when the driving of runs is over: the report, what is left, and what to type next."""
+
+from collections.abc import Iterator, Sequence
+
+from batchflow.app import Report
+from batchflow.cli import failures
+from batchflow.cli.driving import Ended, worst
+from batchflow.cli.exits import Exit
+from batchflow.cli.figures import count
+from batchflow.cli.output import BOLD, facts, remark, styled
+from batchflow.model.money import dollars
+from batchflow.model.state import Run, RunState
+from batchflow.reports.ledger import RunReport, report
+from batchflow.reports.runs import SHORT
+
+
+async def tell_endings(ended: Sequence[Ended], *, json: bool) -> Exit:
+    """Say how every job ended, and give the command's exit code."""
+    reports = [await _one(one, json=json) for one in ended]
+    if json:
+        facts([found for found in reports if found is not None])
+    return worst(ended)
+
+
+async def _one(ended: Ended, *, json: bool) -> RunReport | None:
+    if ended.error is not None:
+        failures.say(ended.error)
+    if ended.report is None:
+        if ended.error is None:
+            failures.interrupted()
+        return None
+    found = await report(ended.opened.flow.store, ended.report.run)
+    if not ended.report.driven:
+        remark(_done_before(ended.report))
+    elif not json:
+        _show(found)
+    for line in next_steps(ended.report, interrupted=ended.interrupted):
+        remark(f"{styled('next:', BOLD)}  {line}")
+    return found
+
+
+def next_steps(report: Report, *, interrupted: bool = False) -> Iterator[str]:
+    """Say what to type now, where there is something to do."""
+    run, books = report.run, report.books
+    short = run.id[:SHORT]
+    match run.state:
+        case RunState.DONE | RunState.CANCELED if report.driven and (books["dead"] or books["canceled"]):
+            yield f"`batchflow report {short}` lists the dead letters by reason; `batchflow retry {short} --only WORD,WORD` asks them again"
+        case RunState.PAUSED:
+            yield f"mend what it says, then `batchflow resume {short}`. Every row is kept; what is in flight stays at the provider"
+        case RunState.RUNNING | RunState.DRAINING:
+            yield _left(run, books["in_flight"], interrupted=interrupted)
+        case _:
+            return
+
+
+def _left(run: Run, flying: int, *, interrupted: bool) -> str:
+    what = "interrupted" if interrupted else "left in flight"
+    there = f"; {count(flying, 'request')} go on at the provider and will be paid for" if flying else ""
+    return f"{what}{there}. Nothing is lost: `batchflow resume {run.id[:SHORT]}`, or the same `run` again, goes on from here"
+
+
+def _done_before(report: Report) -> str:
+    run, paid = report.run, dollars(report.books["paid"])
+    again = f"`--new` pays again (about {paid})"
+    if run.state is RunState.CANCELED:
+        rest = (
+            f"`batchflow retry {run.id[:SHORT]} --only canceled` asks what was canceled"
+            if report.books["canceled"]
+            else ""
+        )
+        return f"{run.job}: run {run.id[:SHORT]} was canceled; {'; '.join(filter(None, [rest, again]))}"
+    unsure = "" if run.fingerprint else " (its source cannot tell whether it has changed)"
+    dead = count(report.books["dead"] + report.books["unbuildable"], "dead letter")
+    left = f", with {dead}" if not dead.startswith("0") else ""
+    return f"{run.job}: already delivered by {run.id[:SHORT]}{left}{unsure}; {again}"
+
+
+def _show(found: RunReport) -> None:
+    from batchflow.cli.tables import report_table, to_stderr
+
+    to_stderr(report_table(found))

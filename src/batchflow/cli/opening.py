@@ -1,0 +1,151 @@
+"""From a job file and a folder to jobs that can be run: read, check, build, open. Nothing is written before all is sound."""
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from batchflow.app import Batchflow, PriceBooks
+from batchflow.cli.output import remark
+from batchflow.cli.place import DATABASE, beside
+from batchflow.config.build import build, build_provider
+from batchflow.config.check import check
+from batchflow.config.faults import refusal
+from batchflow.config.job import JobFile, JobSpec
+from batchflow.config.load import load
+from batchflow.extend.facade import Plugins
+from batchflow.job import Job, To
+from batchflow.machine.run import OPEN
+from batchflow.model.errors import RunRefused
+from batchflow.model.state import Event, Run
+from batchflow.ports.clock import Clock
+from batchflow.stages.kit import Parts
+
+FILE = "batchflow.yaml"
+SUFFIXES = (".yaml", ".yml")
+
+
+class Ears:
+    """Passes what is told on to whoever listens."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[[Event], None]] = []
+
+    def __call__(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener(event)
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """One job of a file, bound to its state folder and its provider."""
+
+    spec: JobSpec
+    job: Job
+    flow: Batchflow
+    ears: Ears
+    going_on: Run | None
+    """The unfinished run that is picked up."""
+
+
+class Workshop:
+    """Opens the jobs of one command: one set of plugins, one state folder, and whoever listens to events."""
+
+    def __init__(
+        self, file: JobFile, *, plugins: Plugins, state: Path | None = None, clock: Clock | None = None
+    ) -> None:
+        self.file = file
+        self.plugins = plugins
+        self.place = beside(file.path, asked=state, written=file.state)
+        self._clock = clock
+
+    async def opened(
+        self, spec: JobSpec, stack: AsyncExitStack, *, new: bool = False, going_on: Run | None = None
+    ) -> Opened:
+        """Open one job, to begin with it or to go on. What is wrong with it is found before a folder is made."""
+        ears = Ears()
+        provider = build_provider(spec, {})
+        flow = Batchflow(self.place, provider=provider, plugins=self.plugins, clock=self._clock, on_event=ears)
+        before: Sequence[Run] = ()
+        is_known = (self.place / DATABASE).exists()
+        if is_known:
+            await stack.enter_async_context(flow)
+            going_on = going_on or await self._unfinished(flow, spec, new=new)
+            before = await self._runs(flow, spec, before=going_on)
+        parts = build(spec, given(self.plugins, self._spool(spec, before)))
+        if going_on is None:
+            await refuse_unsound(spec, parts, self.plugins)
+        if not is_known:
+            await stack.enter_async_context(flow)
+        return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
+
+    async def _unfinished(self, flow: Batchflow, spec: JobSpec, *, new: bool) -> Run | None:
+        last = await self._runs(flow, spec)
+        return last[0] if last and last[0].state in OPEN and not new else None
+
+    async def _runs(self, flow: Batchflow, spec: JobSpec, *, before: Run | None = None) -> Sequence[Run]:
+        where = {"job": spec.name, "file": str(spec.file)}
+        return await flow.store.find(Run, where, after=before.id if before else "", limit=1, newest=True)
+
+    def _spool(self, spec: JobSpec, before: Sequence[Run]) -> Path:
+        """Name the folder of a run's copied input after the run before it: that is known before a run has an id."""
+        return self.place / "spool" / spec.name / (before[0].id if before else "first")
+
+
+def read_jobs(file: Path, names: Collection[str], plugins: Plugins, env: Mapping[str, str] = os.environ) -> JobFile:
+    """Read a job file, and pass on what is worth saying about it."""
+    read = load(file, plugins, env, only=names)
+    for warning in (*read.warnings, *(notice.text for notice in plugins.notices)):
+        remark(warning)
+    return read
+
+
+def split_words(words: Sequence[str]) -> tuple[Path, list[str]]:
+    """Tell the job file from the names of jobs: `run`, `run triage`, `run other.yaml triage`."""
+    first = words[0] if words else ""
+    if first.endswith(SUFFIXES) or (first and Path(first).is_file()):
+        return Path(first), list(words[1:])
+    return Path(FILE), list(words)
+
+
+def given(plugins: Plugins, spool: Path) -> dict[str, Any]:
+    """What the app supplies to factories that ask for it by name."""
+    return {"filters": plugins.filters(), "spool": spool}
+
+
+def as_job(spec: JobSpec, parts: Parts) -> Job:
+    """Make a job of its parts, under the identity that the job file gives it."""
+    return Job(
+        name=spec.name,
+        source=parts.source,
+        request=parts.builder,
+        sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
+        checks=parts.checks,
+        retry=parts.retry,
+        rules=parts.rules,
+        file=str(spec.file),
+        config=spec.config,
+    )
+
+
+async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins) -> None:
+    """Ask every part what is wrong, before anything is sent; raise all that would stop the run."""
+    prices = PriceBooks([book() for book in plugins.prices()])
+    problems = await check(spec, parts, plugins=plugins, prices=prices)
+    for found in problems:
+        if found.warning:
+            remark(spec.told(found))
+    if wrong := [spec.fault(found) for found in problems if not found.warning]:
+        raise refusal(spec.page, wrong)
+
+
+def file_of(run: Run) -> Path:
+    """Find the job file that a run came from."""
+    if not run.file:
+        raise RunRefused(
+            f"run {run.id[:12]} of {run.job} was declared in code, not in a job file",
+            hint="go on with it from the program that declares it: `flow.resume(job, run)`, `flow.results(run, job)`",
+        )
+    return Path(run.file)

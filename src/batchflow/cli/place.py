@@ -1,0 +1,47 @@
+"""Where the state of runs is kept: said on the command line, in the environment, in the job file, or found."""
+
+import os
+from pathlib import Path
+
+from batchflow.cli.output import remark
+from batchflow.model.errors import UserError
+
+NAME = ".batchflow"
+DATABASE = "state.db"
+OBJECTS = "objects"
+HOME = "BATCHFLOW_HOME"
+
+
+def beside(file: Path, *, asked: Path | None, written: Path | None) -> Path:
+    """Choose the folder for the runs of a job file; `written` is what the file itself says."""
+    home = os.environ.get(HOME)
+    return asked or (Path(home) if home else None) or written or file.absolute().parent / NAME
+
+
+def found(asked: Path | None) -> Path:
+    """Find the folder to look into, upward from here, and say on standard error which it is."""
+    home = os.environ.get(HOME)
+    chosen = asked or (Path(home) if home else None) or _upward()
+    if not (chosen / DATABASE).is_file():
+        raise UserError(
+            f"there are no runs in {chosen}: it holds no {DATABASE}",
+            hint="`batchflow run` makes one; `--state FOLDER` or BATCHFLOW_HOME names another",
+        )
+    remark(f"reading {_shown(chosen)}")
+    return chosen
+
+
+def _upward() -> Path:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / NAME / DATABASE).is_file():
+            return folder / NAME
+    raise UserError(
+        f"there is no {NAME} folder in {here} or above it, so there are no runs to look at",
+        hint="go to the folder of your job file, or say where with `--state FOLDER`",
+    )
+
+
+def _shown(folder: Path) -> str:
+    here = Path.cwd()
+    return str(folder.relative_to(here)) if folder.is_relative_to(here) else str(folder)

@@ -1,0 +1,26 @@
+"""Events as sentences."""
+
+from batchflow.model.state import Event
+from batchflow.reports.runs import SHORT
+
+ROUTINE = frozenset({"batch.drafted", "part.delivered"})
+"""What happens for every batch and is told by what follows it."""
+NOTABLE = frozenset(
+    {
+        "batch.disowned", "batch.in_doubt", "batch.odd_lines", "batch.put_off", "batch.refused", "batch.results_unusable",
+        "batch.twin", "batch.unpriced", "part.failed", "part.parked", "records.duplicate",
+    }
+)  # fmt: skip
+"""What a person should see even where a panel shows everything else."""
+
+
+def sentence(event: Event) -> str:
+    """Say an event in one line."""
+    thing, _, what = event.kind.partition(".")
+    name = "" if "/" in event.subject or not event.subject else f" {event.subject[:SHORT]}"
+    text = f": {_one_line(event.text)}" if event.text else ""
+    return f"{thing}{name} {what.replace('_', ' ')}{text}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,55 @@
+"""The verbs that drive runs: each opens its jobs, drives them, and says how they ended."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from batchflow.app import Report
+from batchflow.cli.driving import Driving, Go
+from batchflow.cli.endings import tell_endings
+from batchflow.cli.exits import Exit
+from batchflow.cli.opening import Opened, Workshop, read_jobs, split_words
+from batchflow.extend.facade import Plugins
+from batchflow.extend.quantities import seconds
+from batchflow.model.errors import UserError
+from batchflow.ports.clock import Clock
+
+
+async def run_file(
+    words: Sequence[str],
+    *,
+    new: bool = False,
+    wait: float | None = None,
+    json: bool = False,
+    state: Path | None = None,
+    clock: Clock | None = None,
+) -> Exit:
+    """Run jobs of a file, all at once."""
+    file, names = split_words(words)
+    plugins = Plugins()
+    workshop = Workshop(read_jobs(file, names, plugins), plugins=plugins, state=state, clock=clock)
+
+    async def go(opened: Opened) -> Report:
+        return await opened.flow.run(opened.job, new=new, wait=wait)
+
+    return await drive_all(workshop, go, new=new, json=json)
+
+
+async def drive_all(workshop: Workshop, go: Go, *, new: bool, json: bool) -> Exit:
+    """Open every job of the file, drive them, and say how they ended."""
+    async with AsyncExitStack() as stack:
+        jobs = [await workshop.opened(spec, stack, new=new) for spec in workshop.file.jobs.values()]
+        ended = await Driving(jobs).drive(go)
+        return await tell_endings(ended, json=json)
+
+
+def patience(wait: str | None, *, no_wait: bool) -> float | None:
+    """Read how long a command may stay: None is to the end."""
+    if no_wait and wait is not None:
+        raise UserError("`--no-wait` and `--wait` say different things", hint="type one of them")
+    if no_wait:
+        return 0.0
+    try:
+        return None if wait is None else seconds(wait)
+    except ValueError as error:
+        raise UserError(f"`--wait {wait}` is not understood: {error}") from error

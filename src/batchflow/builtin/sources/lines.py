@@ -6,7 +6,7 @@ import msgspec
 
 from batchflow.builtin.sources.stream import Stream
 
-BLOCK = 1024 * 1024
+BLOCK = 512 * 1024
 """Enough to make a thread's hop (about 0.1 ms) cheap beside the records in it."""
 
 

@@ -1,11 +1,10 @@
 """Writing a run's results to standard output again, from our own store."""
 
-import os
-from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from batchflow.app import Batchflow
+from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import as_job, file_of, given
 from batchflow.cli.place import DATABASE, found
@@ -17,22 +16,6 @@ from batchflow.ports.sink import Part, SinkContext
 from batchflow.reports.housekeeping import refuse_cleared
 from batchflow.reports.runs import find_run
 from batchflow.stages.kit import On
-
-
-class Keyless(Mapping[str, str]):
-    """The environment, where a variable that is not set reads as empty: whoever only looks needs no credentials."""
-
-    def __getitem__(self, name: str) -> str:
-        return os.environ.get(name, "")
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(os.environ)
-
-    def __len__(self) -> int:
-        return len(os.environ)
 
 
 async def results(wanted: str, *, on: On, state: Path | None) -> Exit:

@@ -2,12 +2,9 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Any, cast
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from batchflow.app import PriceBooks
@@ -16,7 +13,7 @@ from batchflow.cli.figures import count, moment_of
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import facts
 from batchflow.cli.place import OBJECTS, found
-from batchflow.cli.tables import money, to_stdout
+from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import UserError
 from batchflow.model.state import Run
@@ -28,8 +25,6 @@ from batchflow.reports.runs import SHORT, find_run
 from batchflow.reports.shown import shown
 from batchflow.reports.trail import Attempt, Tracker, Trail
 
-LONGEST = 2000
-"""Letters of one value that are shown to a person: a PDF in base64 is no reading matter."""
 NEWEST = 20
 """Runs that are looked through when none is named."""
 
@@ -87,12 +82,13 @@ def reader(plugins: Plugins, run: Run) -> Provider:
 def _told(trail: Trail) -> Iterator[RenderableType]:
     yield Text.assemble((trail.key, "bold"), "  ", trail.job, "  ", (f"run {trail.run[:SHORT]}", "dim"))
     carried = ", ".join(f"{name}={value}" for name, value in trail.carried.items())
-    yield _grid([("from", f"{trail.origin}{f'   carried: {carried}' if carried else ''}"), ("cost", _cost(trail))])
+    yield grid([("from", f"{trail.origin}{f'   carried: {carried}' if carried else ''}"), ("cost", _cost(trail))])
     for attempt in trail.attempts:
         yield _attempt(attempt)
     last = trail.attempts[-1]
     if last.request is not None:
-        yield from _request("request" if len(trail.attempts) == 1 else "last request", bytes(last.request))
+        yield Text("\nrequest" if len(trail.attempts) == 1 else "\nlast request", style="dim")
+        yield from request_text(bytes(last.request))
     if last.text:
         yield Text("\nanswer", style="dim")
         yield Padding(Text(last.text), (0, 0, 0, 4))
@@ -111,7 +107,7 @@ def _attempt(attempt: Attempt) -> RenderableType:
         state = "" if arrival.state == "done" else f" ({arrival.state}{why})"
         rows.append(("" if number else "went to", f"{arrival.where}{state}"))
     title = "never asked" if attempt.attempt == 0 else f"attempt {attempt.attempt}"
-    return Group(Text.assemble("\n", (title, "bold"), "  ", (word, _color(attempt.fate))), _grid(rows))
+    return Group(Text.assemble("\n", (title, "bold"), "  ", (word, _color(attempt.fate))), grid(rows))
 
 
 def _batch(attempt: Attempt) -> str:
@@ -124,37 +120,6 @@ def _batch(attempt: Attempt) -> str:
 def _cost(trail: Trail) -> str:
     tries = count(len(trail.attempts), "attempt")
     return f"{money(trail.cost)} in {tries}; {money(trail.list_cost)} at list price"
-
-
-def _request(title: str, raw: bytes) -> Iterator[RenderableType]:
-    """Show a request as a person reads it: settings, then who says what. `--json` has it letter by letter."""
-    params = msgspec.json.decode(raw, type=dict[str, Any])
-    system, messages = params.pop("system", None), cast("list[dict[str, Any]]", params.pop("messages", []))
-    yield Text(f"\n{title}", style="dim")
-    yield _grid([(name, value if isinstance(value, str) else _compact(value)) for name, value in params.items()])
-    if system is not None:
-        yield from _said("system", system)
-    for message in messages:
-        yield from _said(message["role"], message["content"])
-
-
-def _said(who: str, content: Any) -> Iterator[RenderableType]:
-    yield Text(f"  {who}:", style="dim")
-    yield Padding(Text(content if isinstance(content, str) else _compact(content)), (0, 0, 0, 4))
-
-
-def _compact(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
-
-
-def _grid(rows: list[tuple[str, str]]) -> RenderableType:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(f"  {name}", Text(value))
-    return table
 
 
 def _color(fate: str) -> str:

@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
+import msgspec
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +17,8 @@ from batchflow.reports.runs import Money, RunFacts
 
 WIDTH = 120
 """Columns where no terminal says how many there are."""
+LONGEST = 2000
+"""Letters of one value that are shown to a person: a PDF in base64 is no reading matter."""
 COLORS = {"done": "green", "paused": "yellow", "failed": "red", "canceled": "yellow"}
 
 
@@ -59,6 +64,37 @@ def report_table(report: RunReport) -> RenderableType:
     for name, value in _rows(report):
         table.add_row(name, value)
     return Group(_head(report.run), table, *_remarks(report.run))
+
+
+def grid(rows: list[tuple[str, str]]) -> RenderableType:
+    """Lay out names and what they stand for."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(f"  {name}", Text(value))
+    return table
+
+
+def request_text(raw: bytes) -> Iterator[RenderableType]:
+    """Show a request as a person reads it: settings, then who says what. `--json` has it letter by letter."""
+    params = msgspec.json.decode(raw, type=dict[str, Any])
+    system, messages = params.pop("system", None), cast("list[dict[str, Any]]", params.pop("messages", []))
+    yield grid([(name, value if isinstance(value, str) else _compact(value)) for name, value in params.items()])
+    if system is not None:
+        yield from _said("system", system)
+    for message in messages:
+        yield from _said(message["role"], message["content"])
+
+
+def _said(who: str, content: Any) -> Iterator[RenderableType]:
+    yield Text(f"  {who}:", style="dim")
+    yield Padding(Text(content if isinstance(content, str) else _compact(content)), (0, 0, 0, 4))
+
+
+def _compact(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
 
 def money(dollars: float) -> str:

@@ -1,0 +1,72 @@
+"""Removing payloads of runs that ended long ago."""
+
+import time
+from pathlib import Path
+
+from batchflow.cli.exits import Exit
+from batchflow.cli.figures import moment_of
+from batchflow.cli.looking import opened_store
+from batchflow.cli.output import data, facts, remark
+from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.wishes import lent
+from batchflow.engine.ids import uuid7
+from batchflow.extend.facade import Plugins
+from batchflow.extend.quantities import seconds
+from batchflow.model.change import Note
+from batchflow.model.errors import UserError
+from batchflow.model.state import Event, Run
+from batchflow.ports.blobs import BlobStore
+from batchflow.ports.state import StateStore
+from batchflow.reports.housekeeping import CLEARED, Clearable, clearable
+from batchflow.reports.runs import SHORT
+
+MB = 1e6
+
+
+async def gc(keep: str, *, really: bool, json: bool, state: Path | None) -> Exit:
+    """List what could go, or remove it."""
+    before = time.time() - _age(keep)
+    place = found(state)
+    async with opened_store(place) as store:
+        old = [one async for one in clearable(store, before=before)]
+        if really:
+            blobs: BlobStore = Plugins(entry_points=False).blob_store("folder")(path=place / OBJECTS)
+            for one in old:
+                await _clear(store, blobs, one)
+    if json:
+        facts(old)
+    else:
+        _tell(old, keep, really=really)
+    return Exit.DELIVERED
+
+
+async def _clear(store: StateStore, blobs: BlobStore, one: Clearable) -> None:
+    """Say that they are gone, then remove them: a reader must never find half of them and no word about it."""
+    run = await store.get(Run, one.run)
+    assert run is not None
+    async with lent(store, run) as holding:
+        text = f"{one.bytes / MB:,.1f} MB of requests and answers were removed by `batchflow gc`"
+        event = Event(id=uuid7(), run=one.run, at=time.time(), kind=CLEARED, text=text)
+        await store.commit((holding, Note(event)))
+        names = [name async for name in blobs.list(f"{one.run}/")]
+        for name in names:
+            await blobs.delete(name)
+
+
+def _age(keep: str) -> float:
+    try:
+        return seconds(keep)
+    except ValueError as error:
+        raise UserError(f"`--keep {keep}` is not understood: {error}") from error
+
+
+def _tell(old: list[Clearable], keep: str, *, really: bool) -> None:
+    for one in old:
+        data(f"{one.run[:SHORT]}  {one.job}  ended {moment_of(one.ended)}  {one.bytes / MB:,.1f} MB")
+    total = sum(one.bytes for one in old) / MB
+    if not old:
+        remark(f"no run ended more than {keep} ago; nothing to remove")
+    elif really:
+        remark(f"removed {total:,.1f} MB")
+    else:
+        remark(f"{total:,.1f} MB could be removed; nothing was. `batchflow gc --keep {keep} --yes` removes it")

@@ -45,7 +45,9 @@ def section(make: Callable[..., Any]) -> str:
 
 def table(spec: Spec) -> str:
     """List options."""
-    rows = [f"| `{one.name}` | {cell(one.type)} | {default(one)} | {cell(one.doc)} |" for one in spec.parameters.values()]
+    rows = [
+        f"| `{one.name}` | {cell(one.type)} | {default(one)} | {cell(one.doc)} |" for one in spec.parameters.values()
+    ]
     return "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows, ""]) if rows else "No options.\n"
 
 
@@ -119,7 +121,8 @@ def signature(hook: Callable[..., Any]) -> str:
 
 def commands() -> str:
     """Describe every verb as its own help does."""
-    text = doors._app([]).generate_docs(heading_level=1, include_hidden=False)
+    app = doors._app([])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the manual is made of what nobody else need see
+    text = app.generate_docs(heading_level=1, include_hidden=False)
     return "## batchflow " + text.partition("\n## batchflow ")[2]
 
 

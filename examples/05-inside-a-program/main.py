@@ -47,20 +47,29 @@ def heard(event: Event) -> None:
     print(f"{event.kind}: {event.text or event.subject}")
 
 
-async def main() -> None:
-    """Run the job beside another task."""
+async def answer_tickets(done: anyio.Event) -> None:
+    """Run the job: to its end, or from where it stopped the last time."""
     job = Job(name="next-steps", source=tickets, request=request, checks=[check], sinks=[keep])
-    async with Batchflow(HERE / ".batchflow", on_event=heard) as flow, anyio.create_task_group() as others:
-        others.start_soon(beat)
+    async with Batchflow(HERE / ".batchflow", on_event=heard) as flow:
         report = await flow.run(job)
-        others.cancel_scope.cancel()
     print(f"{report.run.state}: {report.books['delivered']} delivered")
+    done.set()
 
 
-async def beat() -> None:
-    """Stand for whatever else the program does."""
-    while True:
-        await anyio.sleep(1)
+async def count_seconds(done: anyio.Event) -> None:
+    """Stand for whatever else the program does meanwhile."""
+    while not done.is_set():
+        with anyio.move_on_after(1):
+            await done.wait()
+        print("tick")
+
+
+async def main() -> None:
+    """Do both at once."""
+    done = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(answer_tickets, done)
+        tasks.start_soon(count_seconds, done)
 
 
 if __name__ == "__main__":

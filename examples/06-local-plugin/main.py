@@ -17,7 +17,9 @@ async def main() -> None:
         name="fables",
         source=plugins.source("jsonl")(path=HERE / "animals.jsonl", key="animal"),
         request=plugins.builder("template")(
-            model="claude-haiku-4-5", max_tokens=300, prompt="A fable in four lines about {{ animal }}, who is {{ trait }}."
+            model="claude-haiku-4-5",
+            max_tokens=300,
+            prompt="A fable in four lines about {{ animal }}, who is {{ trait }}.",
         ),
         sinks=[plugins.sink("notebook")(path=HERE / "fables.md")],
     )

@@ -35,7 +35,9 @@ class Reader:
 
     def types(self, *words: str, exit: int = 0) -> str:
         command = [sys.executable, *words] if words[0].endswith(".py") else [BATCHFLOW, *words]
-        done = subprocess.run(command, cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == exit, done.stdout + done.stderr
         return done.stdout
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from batchflow.builtin.retry import DEFAULTS, WAITS
 from batchflow.cli import app as doors
+from batchflow.cli.driving import SEVERITY
 from batchflow.cli.exits import Exit
 from batchflow.config import sections
 from batchflow.extend import hooks
@@ -67,9 +68,11 @@ def cell(text: str) -> str:
 
 
 def exits() -> str:
-    """List the exit codes."""
+    """List the exit codes, and which of several counts."""
     rows = [f"| {code.value} | {code.sentence} |" for code in Exit]
-    return "\n".join(["| code | |", "|---|---|", *rows, ""])
+    order = ", ".join(str(code.value) for code in SEVERITY)
+    graver = f"Of a command that runs several jobs, the gravest counts: {order}."
+    return "\n".join(["| code | |", "|---|---|", *rows, "", graver, ""])
 
 
 def words() -> str:

@@ -28,7 +28,7 @@ from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.money import Price
 from batchflow.model.result import Result
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Outlet, Run, RunState
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Outlet, Run, RunState, Wish
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.clock import Clock
@@ -155,6 +155,11 @@ class Batchflow:
                 hint="undo the change to ask them again; `batchflow run --new` asks everything as the job is now, and pays for it",
             )
         return await self.drive(run, job.parts(self._retry), wait=wait, first=partial(revive, words=words))
+
+    async def cancel(self, job: Job, run: Run) -> Report:
+        """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
+        await self.store.commit((Put(Wish(id=uuid7(), run=run.id, verb="cancel", at=self._clock.now())),))
+        return await self.drive(run, job.parts(self._retry))
 
     async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
         """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""

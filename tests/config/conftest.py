@@ -86,6 +86,11 @@ def remote(
     return Made(key=key, url=url, headers=headers)
 
 
+def quoting(*, key: Secret) -> Made:
+    """Says too much."""
+    raise RuntimeError(f"cannot use {key.reveal()}")
+
+
 class Fakes:
     @hookimpl
     def register_sources(self, register):
@@ -105,6 +110,7 @@ class Fakes:
     @hookimpl
     def register_providers(self, register):
         register("remote", remote)
+        register("quoting", quoting)
 
 
 @pytest.fixture

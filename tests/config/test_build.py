@@ -56,6 +56,15 @@ def test_a_prompt_that_is_a_files_name_is_refused_at_its_line(spec):
     assert caret.index("^") == 4 + 47
 
 
+def test_a_field_that_names_nothing_is_refused_at_its_line(spec):
+    job = spec("type: table, path: a.db", "type: jsonl, path: a, fields: {id: key, by: tenant, level: outptu.level}")
+    with pytest.raises(ConfigError) as raised:
+        build(job, {})
+    assert raised.value.problems[0].startswith(
+        "job.yaml:5:73: field 'level': there is no 'outptu'; did you mean output?"
+    )
+
+
 def test_a_factory_that_needs_what_the_app_has_not_is_our_own_mistake(spec):
     with pytest.raises(Bug, match=r"source `needy` asks the app for `engine`"):
         build(spec("type: rows, path: in.jsonl, carry: [tenant]", "type: needy"), {})
@@ -64,6 +73,13 @@ def test_a_factory_that_needs_what_the_app_has_not_is_our_own_mistake(spec):
 def test_a_factory_that_fails_names_its_plugin(spec):
     with pytest.raises(PluginError, match=r"sink `crashes` of plugin Fakes could not be made: RuntimeError: no driver"):
         build(spec("type: table, path: a.db", "type: crashes"), {})
+
+
+def test_a_factory_that_fails_over_a_secret_does_not_show_it(loaded):
+    job = loaded("provider: {type: quoting, key: '${env:KEY}'}\n" + JOB, {"KEY": "hunter2"}).jobs["triage"]
+    with pytest.raises(PluginError) as raised:
+        build_provider(job, {})
+    assert raised.value.message.endswith("could not be made: RuntimeError: cannot use ${env:KEY}")
 
 
 def test_the_provider_is_made_by_itself(loaded):

@@ -169,6 +169,10 @@ def test_a_queue_is_not_read_to_look_at_it(looked):
     assert looked(job, GOOD, Brings(queue=Queue())) == []
 
 
+def test_standard_input_is_left_to_the_run(looked):
+    assert looked(JOB.replace("{type: jsonl, path: in.jsonl, key: id}", "{type: stdin, key: id}")) == []
+
+
 def test_an_idle_source_is_not_waited_for(looked):
     job = JOB.replace("{type: jsonl, path: in.jsonl, key: id}", "{type: idles}")
     assert looked(job, GOOD, Brings(idles=Idles())) == []

@@ -121,6 +121,7 @@ def _paused(word: Word | None) -> Exit:
 
 
 def _watch(job: Opened, screen: Screen) -> Watch:
-    watch = Watch(job.flow.store, job=job.spec.name, file=str(job.spec.file), budget=job.spec.rules.budget)
+    spec, run = job.spec, job.going_on.id if job.going_on else ""
+    watch = Watch(job.flow.store, job=spec.name, file=str(spec.file), budget=spec.rules.budget, run=run)
     job.ears.listeners += [watch.heard, partial(screen.event, job.spec.name)]
     return watch

@@ -46,8 +46,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     job: Job
     flow: Batchflow
     ears: Ears
-    last: Run | None
-    """The job's last run when it was opened."""
+    going_on: Run | None
+    """The unfinished run that is picked up."""
 
 
 class Workshop:
@@ -61,28 +61,37 @@ class Workshop:
         self.place = beside(file.path, asked=state, written=file.state)
         self._clock = clock
 
-    async def opened(self, spec: JobSpec, stack: AsyncExitStack, *, new: bool) -> Opened:
-        """Open one job. What is wrong with it is found before a folder is made."""
+    async def opened(
+        self, spec: JobSpec, stack: AsyncExitStack, *, new: bool = False, going_on: Run | None = None
+    ) -> Opened:
+        """Open one job, to begin with it or to go on. What is wrong with it is found before a folder is made."""
         ears = Ears()
-        flow = Batchflow(
-            self.place,
-            provider=build_provider(spec, {}),
-            plugins=self.plugins,
-            clock=self._clock,
-            on_event=ears,
-        )
-        runs: Sequence[Run] = ()
+        provider = build_provider(spec, {})
+        flow = Batchflow(self.place, provider=provider, plugins=self.plugins, clock=self._clock, on_event=ears)
+        before: Sequence[Run] = ()
         is_known = (self.place / DATABASE).exists()
         if is_known:
             await stack.enter_async_context(flow)
-            runs = await flow.store.find(Run, {"job": spec.name, "file": str(spec.file)}, limit=2, newest=True)
-        is_fresh = new or not runs or runs[0].state not in OPEN
-        parts = build(spec, given(self.plugins, self.place / "spool" / spec.name / _spool(runs, is_fresh=is_fresh)))
-        if is_fresh:
+            going_on = going_on or await self._unfinished(flow, spec, new=new)
+            before = await self._runs(flow, spec, before=going_on)
+        parts = build(spec, given(self.plugins, self._spool(spec, before)))
+        if going_on is None:
             await refuse_unsound(spec, parts, self.plugins)
         if not is_known:
             await stack.enter_async_context(flow)
-        return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, last=runs[0] if runs else None)
+        return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
+
+    async def _unfinished(self, flow: Batchflow, spec: JobSpec, *, new: bool) -> Run | None:
+        last = await self._runs(flow, spec)
+        return last[0] if last and last[0].state in OPEN and not new else None
+
+    async def _runs(self, flow: Batchflow, spec: JobSpec, *, before: Run | None = None) -> Sequence[Run]:
+        where = {"job": spec.name, "file": str(spec.file)}
+        return await flow.store.find(Run, where, after=before.id if before else "", limit=1, newest=True)
+
+    def _spool(self, spec: JobSpec, before: Sequence[Run]) -> Path:
+        """Name the folder of a run's copied input after the run before it: that is known before a run has an id."""
+        return self.place / "spool" / spec.name / (before[0].id if before else "first")
 
 
 def read_jobs(file: Path, names: Collection[str], plugins: Plugins, env: Mapping[str, str] = os.environ) -> JobFile:
@@ -140,9 +149,3 @@ def file_of(run: Run) -> Path:
             hint="go on with it from the program that declares it: `flow.resume(job, run)`, `flow.results(run, job)`",
         )
     return Path(run.file)
-
-
-def _spool(runs: Sequence[Run], *, is_fresh: bool) -> str:
-    """Name the folder of a run's copied input after the run before it: it is known before the run has an id."""
-    before = runs[:1] if is_fresh else runs[1:2]
-    return before[0].id if before else "first"

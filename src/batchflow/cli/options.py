@@ -18,3 +18,6 @@ NoWait: TypeAlias = Annotated[bool, Parameter(help="Leave as soon as everything 
 Wait: TypeAlias = Annotated[
     str | None, Parameter(help="Stay at most this long (`90s`, `10m`, `2h`), then leave the rest in flight.")
 ]
+RunName: TypeAlias = Annotated[
+    str, Parameter(help="A job's name (its last run), `job@last`, or the start of a run's id. Default: the newest run.")
+]

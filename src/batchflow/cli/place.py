@@ -8,6 +8,7 @@ from batchflow.model.errors import UserError
 
 NAME = ".batchflow"
 DATABASE = "state.db"
+OBJECTS = "objects"
 HOME = "BATCHFLOW_HOME"
 
 

@@ -1,5 +1,6 @@
 """Facts as tables for people. Programs get the same facts from `--json`."""
 
+import sys
 from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -11,17 +12,21 @@ from batchflow.cli.figures import count, moment_of, share, span
 from batchflow.reports.ledger import RunReport, Tally
 from batchflow.reports.runs import Money, RunFacts
 
+WIDTH = 120
+"""Columns where no terminal says how many there are."""
 COLORS = {"done": "green", "paused": "yellow", "failed": "red", "canceled": "yellow"}
 
 
 def to_stdout(*parts: RenderableType) -> None:
     """Print facts that were asked for."""
-    _print(Console(highlight=False), parts)
+    width = None if sys.stdout.isatty() else WIDTH
+    _print(Console(highlight=False, width=width), parts)
 
 
 def to_stderr(*parts: RenderableType) -> None:
     """Print facts that come along with something else."""
-    _print(Console(stderr=True, highlight=False), parts)
+    width = None if sys.stderr.isatty() else WIDTH
+    _print(Console(stderr=True, highlight=False, width=width), parts)
 
 
 def _print(console: Console, parts: Sequence[RenderableType]) -> None:
@@ -31,21 +36,19 @@ def _print(console: Console, parts: Sequence[RenderableType]) -> None:
 
 def runs_table(runs: Sequence[RunFacts]) -> RenderableType:
     """List runs, one a row, and below them what a person should know of each."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("run", "job", "state", "began"):
         table.add_column(heading, no_wrap=True)
     for heading in ("read", "waiting", "in flight", "delivered", "dead", "cost"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("driver", no_wrap=True)
     for run in runs:
         books = run.books
         numbers = [f"{books[name]:,}" for name in ("read", "waiting", "in_flight", "delivered")]
         dead = books["dead"] + books["unbuildable"] + books["canceled"]
-        driver = f"pid {run.driver.pid} on {run.driver.host}" if run.driver else ""
         state = Text(run.state, style=COLORS.get(run.state, "cyan"))
-        cost = money(run.money.paid)
-        table.add_row(run.short, run.job, state, moment_of(run.began), *numbers, f"{dead:,}", cost, driver)
-    return Group(table, *(Text(line, style="yellow") for run in runs for line in _remarks(run)))
+        began = moment_of(run.began)[5:16]
+        table.add_row(run.short, run.job, state, began, *numbers, f"{dead:,}", money(run.money.paid))
+    return Group(table, *(line for run in runs for line in _remarks(run)))
 
 
 def report_table(report: RunReport) -> RenderableType:
@@ -55,7 +58,7 @@ def report_table(report: RunReport) -> RenderableType:
     table.add_column()
     for name, value in _rows(report):
         table.add_row(name, value)
-    return Group(_head(report.run), table, *(Text(line, style="yellow") for line in _remarks(report.run)))
+    return Group(_head(report.run), table, *_remarks(report.run))
 
 
 def money(dollars: float) -> str:
@@ -118,10 +121,12 @@ def _cost(spent: Money) -> str:
     return "; ".join(parts)
 
 
-def _remarks(run: RunFacts) -> Iterator[str]:
-    if run.why:
-        yield f"{run.short}: {run.why}"
-    for line in run.worries:
-        yield f"{run.short}: {line}"
+def _remarks(run: RunFacts) -> Iterator[Text]:
+    if run.driver:
+        yield Text(
+            f"{run.short}: driven by pid {run.driver.pid} on {run.driver.host} since {moment_of(run.driver.since)}"
+        )
+    for line in filter(None, (run.why, *run.worries)):
+        yield Text(f"{run.short}: {line}", style="yellow")
     if not run.balanced:
-        yield f"{run.short}: THE BOOKS DO NOT BALANCE. Please report it, with `batchflow ps --json`"
+        yield Text(f"{run.short}: THE BOOKS DO NOT BALANCE. Please report it, with `batchflow ps --json`", style="red")

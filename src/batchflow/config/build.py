@@ -68,9 +68,8 @@ class _Making:
             raise
         except Exception as error:
             what = f"{component.kind} `{component.type}` of plugin {component.offer.by}"
-            raise PluginError(
-                f"{what} could not be made: {type(error).__name__}: {error}", hint="this is a fault of that plugin"
-            ) from error
+            reason = self._job.page.discreet(f"{type(error).__name__}: {error}")
+            raise PluginError(f"{what} could not be made: {reason}", hint="this is a fault of that plugin") from error
         return None
 
     def stop(self) -> None:

@@ -44,7 +44,7 @@ class Sample(msgspec.Struct, frozen=True):
 async def check(job: JobSpec, parts: Parts, *, plugins: Plugins, prices: Prices) -> list[Problem]:
     """Ask every part of a job what is wrong with it."""
     try:
-        sample = await _sampled(parts.source)
+        sample = await _sampled(parts.source, spooled="spool" in job.source.given)
     except SourceError as error:
         return [msgspec.structs.replace(_about_source(job, error.message), hint=error.hint), *_sinks(job)]
     return [
@@ -57,10 +57,11 @@ async def check(job: JobSpec, parts: Parts, *, plugins: Plugins, prices: Prices)
     ]
 
 
-async def _sampled(source: Source) -> Sample:
+async def _sampled(source: Source, *, spooled: bool) -> Sample:
+    """Look at the first records, unless looking uses them up: a queue, or a stream that the run itself must copy."""
+    if spooled or (isinstance(source, OneShot) and source.one_shot):
+        return Sample(looked=False)
     declared = await source.columns() if isinstance(source, Described) else None
-    if isinstance(source, OneShot) and source.one_shot:
-        return Sample(declared=declared, looked=False)
     items = await _first(source)
     records = [item for item in items if isinstance(item, Record)]
     unreadable = [item for item in items if isinstance(item, Unreadable)]

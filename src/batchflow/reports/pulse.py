@@ -30,12 +30,13 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 class Watch:
     """Looks at one job's run again and again. Batches that have ended are read once each, when it is heard of them."""
 
-    def __init__(self, store: StateStore, *, job: str, file: str, budget: int | None) -> None:
+    def __init__(self, store: StateStore, *, job: str, file: str, budget: int | None, run: str = "") -> None:
         self.job = job
         self._store = store
         self._file = file
         self._budget = budget
-        self._run = ""
+        self._run = run
+        self._is_caught_up = False
         self._ended: set[str] = set()
         self._durations: dict[str, float] = {}
 
@@ -63,16 +64,17 @@ class Watch:
         )
 
     async def _current(self) -> Run | None:
-        if self._run:
-            return await self._store.get(Run, self._run)
-        last = await self._store.find(Run, {"job": self.job, "file": self._file}, limit=1, newest=True)
-        if not last or last[0].state not in OPEN:
-            return None
-        self._run = last[0].id
-        # A run that is picked up has a past that no event will tell of.
-        ended = {"run": self._run, "state": (BatchState.ENDED, BatchState.COLLECTED, BatchState.DELIVERED)}
-        self._ended.update([batch.id async for batch in every(self._store, Batch, ended)])
-        return last[0]
+        if not self._run:
+            last = await self._store.find(Run, {"job": self.job, "file": self._file}, limit=1, newest=True)
+            if not last or last[0].state not in OPEN:
+                return None
+            self._run = last[0].id
+        if not self._is_caught_up:
+            # A run that is picked up has a past that no event will tell of.
+            self._is_caught_up = True
+            ended = {"run": self._run, "state": (BatchState.ENDED, BatchState.COLLECTED, BatchState.DELIVERED)}
+            self._ended.update([batch.id async for batch in every(self._store, Batch, ended)])
+        return await self._store.get(Run, self._run)
 
     async def _read_ended(self) -> None:
         ids, self._ended = self._ended, set()

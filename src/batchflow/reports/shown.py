@@ -32,11 +32,18 @@ class ShownBudget(msgspec.Struct, frozen=True):
     run: str | int | float
 
 
+class ShownProvider(msgspec.Struct, frozen=True):
+    """Who was asked."""
+
+    type: str = "anthropic"
+
+
 class Shown(msgspec.Struct, frozen=True):
     """The parts of a job that reports speak of. A job declared in code has none of them written down."""
 
     sinks: tuple[ShownSink, ...] = ()
     budget: ShownBudget | None = None
+    provider: ShownProvider = ShownProvider()
 
     @property
     def limit(self) -> int | None:

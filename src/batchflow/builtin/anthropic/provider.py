@@ -54,7 +54,7 @@ def anthropic(
     workspace_id: Annotated[str | None, Doc("Workspace, for a credential that spans several.")] = None,
     beta: Annotated[list[str], Doc("Beta features, sent as anthropic-beta with every call.")] = [],  # noqa: B006 configuration is never mutated
     version: Annotated[str, Doc("API version; 2023-06-01 still takes temperature, top_p and top_k.")] = "2026-10-21",
-    headers: Annotated[dict[str, str], Doc("More headers, for gateways; they overrule our own.")] = {},  # noqa: B006 configuration is never mutated
+    headers: Annotated[dict[str, Secret | str], Doc("More headers, for gateways; they overrule our own.")] = {},  # noqa: B006 configuration is never mutated
     x_api_key: Annotated[bool, Doc("Send an API key as x-api-key too, for servers older than bearer keys.")] = True,
     proxy: Annotated[
         str | None, Doc("Proxy's URL; the default is the environment's, and none for loopback addresses.")
@@ -73,7 +73,7 @@ def anthropic(
             workspace_id=workspace_id,
             secret=secret,
             both=is_key and x_api_key,
-            more=headers,
+            more={name: one.reveal() if isinstance(one, Secret) else one for name, one in headers.items()},
         ),
         proxy=proxy,
         patience=timeout,

@@ -17,7 +17,7 @@ mapping each column over the chunk, so a plain column costs no Python call per r
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import repeat
 from operator import attrgetter
@@ -81,7 +81,7 @@ class Fields:
         )
 
 
-def compile_fields(fields: Mapping[str, str], carry: frozenset[str] | None = None) -> Fields:
+def compile_fields(fields: Mapping[str, str], carry: Collection[str] | None = None) -> Fields:
     """Compiles a mapping, or raises ValueError with everything that is wrong in it.
 
     Without `carry` a name that is no word of the language is taken for a carried column, and gives null where a row has none.
@@ -91,14 +91,14 @@ def compile_fields(fields: Mapping[str, str], carry: frozenset[str] | None = Non
     return Fields([_compile(name, expression) for name, expression in fields.items()])
 
 
-def problems(fields: Mapping[str, str], carry: frozenset[str] | None = None) -> list[str]:
+def problems(fields: Mapping[str, str], carry: Collection[str] | None = None) -> list[str]:
     """Says everything that is wrong in a mapping; `carry` are the carried columns, where they are known."""
     if not fields:
         return ["`fields` names no column"]
     return [problem for name, text in fields.items() if (problem := _problem(name, text, carry))]
 
 
-def _problem(name: str, expression: str, carry: frozenset[str] | None) -> str:
+def _problem(name: str, expression: str, carry: Collection[str] | None) -> str:
     try:
         column = _compile(name, expression)
     except ValueError as error:

@@ -14,13 +14,14 @@ Without `fields:` a line is
 and what says nothing is left out (a row that was never answered has no usage, no cost and no model).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.file import FileSink
 from batchflow.builtin.sinks.lines import JsonLines
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Given
 from batchflow.ports.sink import Sink
 
 
@@ -39,6 +40,7 @@ def jsonl(
             "What to do when a run begins and the file is there and not empty; a resumed run always goes on where it was."
         ),
     ] = "error",
+    carry: Annotated[Sequence[str] | None, Given(), Doc("The job's carried columns, which `fields` may name.")] = None,
 ) -> Sink:
     """JSON Lines in a file: exactly once, also through `kill -9`; lines that others wrote are never touched."""
-    return FileSink(path, JsonLines(compile_fields(fields) if fields is not None else None), if_exists)
+    return FileSink(path, JsonLines(compile_fields(fields, carry) if fields is not None else None), if_exists)

@@ -1,5 +1,6 @@
 """A table in the user's own SQLite database; `table` says why each result is there exactly once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,7 +8,7 @@ from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS
 from batchflow.builtin.sinks.statements import Mode
 from batchflow.builtin.sinks.table import TableSink
-from batchflow.model.units import Doc, Seconds
+from batchflow.model.units import Doc, Given, Seconds
 from batchflow.ports.sink import Sink
 
 
@@ -35,11 +36,12 @@ def sqlite(
         str, Doc("The table that makes writing exactly once: one small row per part.")
     ] = "_batchflow_receipts",
     wait: Annotated[Seconds, Doc("How long to wait for another program's lock before trying again later.")] = 10.0,
+    carry: Annotated[Sequence[str] | None, Given(), Doc("The job's carried columns, which `fields` may name.")] = None,
 ) -> Sink:
     """A table in a SQLite database: exactly once, rows and receipt in one transaction."""
     if fields is None and mode == "update":
         raise ValueError("`mode: update` needs `fields`, so that no column is changed that was not named")
-    compiled = compile_fields(TABLE_FIELDS if fields is None else fields)
+    compiled = compile_fields(TABLE_FIELDS if fields is None else fields, carry)
     return TableSink(
         path=path,
         table=table,

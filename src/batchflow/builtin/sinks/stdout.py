@@ -4,6 +4,7 @@ What has gone down a pipe cannot be taken back, so the promise is `at_least_once
 Every line carries its key unless `fields:` leaves it out.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -13,7 +14,7 @@ from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, CsvLines, JsonLines, Lines
 from batchflow.builtin.sinks.redo import write_all
 from batchflow.model.errors import SinkError
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Given
 from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext
 
 _STDOUT = 1
@@ -52,11 +53,12 @@ def stdout(
         ),
     ] = None,
     format: Annotated[Literal["jsonl", "csv"], Doc("How a result is written.")] = "jsonl",
+    carry: Annotated[Sequence[str] | None, Given(), Doc("The job's carried columns, which `fields` may name.")] = None,
 ) -> Sink:
     """Lines on standard output: at least once; after a crash some may come twice."""
     if format == "csv":
-        return StdoutSink(CsvLines(compile_fields(TABLE_FIELDS if fields is None else fields), ","))
-    return StdoutSink(JsonLines(compile_fields(fields) if fields is not None else None))
+        return StdoutSink(CsvLines(compile_fields(TABLE_FIELDS if fields is None else fields, carry), ","))
+    return StdoutSink(JsonLines(compile_fields(fields, carry) if fields is not None else None))
 
 
 def _write(data: bytes) -> None:

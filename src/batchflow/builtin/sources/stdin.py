@@ -18,7 +18,7 @@ from batchflow.builtin.sources.jsonl import jsonl as read_jsonl
 from batchflow.builtin.sources.stream import BLOCK, GONE
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor, Page
-from batchflow.model.units import Doc, Size
+from batchflow.model.units import Doc, Given, Size
 
 NAME = "stdin"
 
@@ -32,6 +32,7 @@ def stdin(
     max_record: Annotated[Size, Doc("A longer record is passed over and becomes a dead letter.")] = 32_000_000,
     spool: Annotated[
         Path | None,
+        Given(),
         Doc("The folder that keeps the copy, one run's alone; batchflow gives one inside its state folder."),
     ] = None,
 ) -> "Stdin":

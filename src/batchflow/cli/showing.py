@@ -1,0 +1,161 @@
+"""Showing one record to a person or a program."""
+
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from batchflow.app import PriceBooks
+from batchflow.cli.exits import Exit
+from batchflow.cli.figures import count, moment_of
+from batchflow.cli.looking import opened_store
+from batchflow.cli.output import facts
+from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.tables import money, to_stdout
+from batchflow.extend.facade import Plugins
+from batchflow.model.errors import UserError
+from batchflow.model.state import Run
+from batchflow.ports.provider import Provider
+from batchflow.ports.state import StateStore
+from batchflow.reports.housekeeping import refuse_cleared
+from batchflow.reports.paging import every
+from batchflow.reports.runs import SHORT, find_run
+from batchflow.reports.shown import shown
+from batchflow.reports.trail import Attempt, Tracker, Trail
+
+LONGEST = 2000
+"""Letters of one value that are shown to a person: a PDF in base64 is no reading matter."""
+NEWEST = 20
+"""Runs that are looked through when none is named."""
+
+
+async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit:
+    """Follow a record through the run that is meant, or the newest that knows it."""
+    place = found(state)
+    plugins = Plugins()
+    async with opened_store(place) as store:
+        looked = 0
+        async for run in _runs(store, wanted):
+            looked += 1
+            trail = await _tracker(store, place, plugins, run).follow(run, key)
+            if trail is not None:
+                facts(trail) if json else to_stdout(*_told(trail))
+                return Exit.DELIVERED
+    where = f"run {wanted}" if wanted else count(looked, "run")
+    raise UserError(
+        f"no record has the key `{key}` in {where}",
+        hint="keys are compared letter by letter; `batchflow results` lists those that were delivered",
+    )
+
+
+async def _runs(store: StateStore, wanted: str) -> AsyncGenerator[Run]:
+    if wanted:
+        run = await find_run(store, wanted)
+        await refuse_cleared(store, run)
+        yield run
+        return
+    looked = 0
+    async for run in every(store, Run, {}, newest=True):
+        looked += 1
+        if looked > NEWEST:
+            return
+        yield run
+
+
+def _tracker(store: StateStore, place: Path, plugins: Plugins, run: Run) -> Tracker:
+    blobs = plugins.blob_store("folder")(path=place / OBJECTS)
+    prices = PriceBooks([book() for book in plugins.prices()])
+    return Tracker(store, blobs, reader(plugins, run), prices)
+
+
+def reader(plugins: Plugins, run: Run) -> Provider:
+    """Make the provider that can read a run's answers. It needs no key, for nothing is sent."""
+    name = shown(run.summary).provider.type
+    try:
+        return plugins.provider(name)()
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"provider `{name}` cannot be made to read the answers of run {run.id[:SHORT]}: {error}"
+        ) from error
+
+
+def _told(trail: Trail) -> Iterator[RenderableType]:
+    yield Text.assemble((trail.key, "bold"), "  ", trail.job, "  ", (f"run {trail.run[:SHORT]}", "dim"))
+    carried = ", ".join(f"{name}={value}" for name, value in trail.carried.items())
+    yield _grid([("from", f"{trail.origin}{f'   carried: {carried}' if carried else ''}"), ("cost", _cost(trail))])
+    for attempt in trail.attempts:
+        yield _attempt(attempt)
+    last = trail.attempts[-1]
+    if last.request is not None:
+        yield from _request("request" if len(trail.attempts) == 1 else "last request", bytes(last.request))
+    if last.text:
+        yield Text("\nanswer", style="dim")
+        yield Padding(Text(last.text), (0, 0, 0, 4))
+
+
+def _attempt(attempt: Attempt) -> RenderableType:
+    word = f"{attempt.word}, {attempt.fate}" if attempt.word and attempt.word != "ok" else attempt.word or attempt.fate
+    rows = [("batch", _batch(attempt))]
+    if attempt.error:
+        rows.append(("error", attempt.error))
+    if attempt.input_tokens or attempt.output_tokens:
+        spent = f"{money(attempt.cost)}, {money(attempt.list_cost)} at list price"
+        rows.append(("tokens", f"{attempt.input_tokens:,} in, {attempt.output_tokens:,} out: {spent}"))
+    for number, arrival in enumerate(attempt.arrivals):
+        why = f": {arrival.why}" if arrival.why else ""
+        state = "" if arrival.state == "done" else f" ({arrival.state}{why})"
+        rows.append(("" if number else "went to", f"{arrival.where}{state}"))
+    title = "never asked" if attempt.attempt == 0 else f"attempt {attempt.attempt}"
+    return Group(Text.assemble("\n", (title, "bold"), "  ", (word, _color(attempt.fate))), _grid(rows))
+
+
+def _batch(attempt: Attempt) -> str:
+    remote = f" ({attempt.remote})" if attempt.remote else ""
+    sent = f", sent {moment_of(attempt.sent)}" if attempt.sent else ""
+    ended = f", ended {moment_of(attempt.ended)}" if attempt.ended else ""
+    return f"{attempt.batch[:SHORT]}{remote}, row {attempt.row}{sent}{ended}"
+
+
+def _cost(trail: Trail) -> str:
+    tries = count(len(trail.attempts), "attempt")
+    return f"{money(trail.cost)} in {tries}; {money(trail.list_cost)} at list price"
+
+
+def _request(title: str, raw: bytes) -> Iterator[RenderableType]:
+    """Show a request as a person reads it: settings, then who says what. `--json` has it letter by letter."""
+    params = msgspec.json.decode(raw, type=dict[str, Any])
+    system, messages = params.pop("system", None), cast("list[dict[str, Any]]", params.pop("messages", []))
+    yield Text(f"\n{title}", style="dim")
+    yield _grid([(name, value if isinstance(value, str) else _compact(value)) for name, value in params.items()])
+    if system is not None:
+        yield from _said("system", system)
+    for message in messages:
+        yield from _said(message["role"], message["content"])
+
+
+def _said(who: str, content: Any) -> Iterator[RenderableType]:
+    yield Text(f"  {who}:", style="dim")
+    yield Padding(Text(content if isinstance(content, str) else _compact(content)), (0, 0, 0, 4))
+
+
+def _compact(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
+
+
+def _grid(rows: list[tuple[str, str]]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(f"  {name}", Text(value))
+    return table
+
+
+def _color(fate: str) -> str:
+    return {"good": "green", "dead": "red", "asked again": "yellow"}.get(fate, "cyan")

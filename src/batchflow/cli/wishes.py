@@ -1,0 +1,71 @@
+"""Wishes: what an operator wants of a run that another process may be driving. The store carries them; the driver obeys."""
+
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import msgspec
+
+from batchflow.engine.ids import uuid7
+from batchflow.machine.run import Paused, step
+from batchflow.model.change import Holding, Note, Put
+from batchflow.model.state import Event, Lease, Run, Wish
+from batchflow.ports.state import StateStore
+
+PATIENCE = 10.0
+"""Seconds in which a driver that is alive has looked: it looks twice a second, unless its machine sleeps."""
+TTL = 30.0
+
+
+async def wish(store: StateStore, run: Run, verb: str) -> Wish:
+    """Write a wish down."""
+    made = Wish(id=uuid7(), run=run.id, verb=verb, at=time.time())
+    await store.commit((Put(made),))
+    return made
+
+
+async def obeyed(store: StateStore, made: Wish) -> bool:
+    """Wait until a driver has taken note; False when none did in time."""
+    with anyio.move_on_after(PATIENCE):
+        while True:
+            found = await store.get(Wish, made.id)
+            if found is not None and found.done_at is not None:
+                return True
+            await anyio.sleep(0.1)
+    return False
+
+
+async def withdraw(store: StateStore, made: Wish) -> None:
+    """Take a wish back that nobody has obeyed."""
+    found = await store.get(Wish, made.id)
+    if found is not None and found.done_at is None:
+        await store.commit((Put(msgspec.structs.replace(found, version=found.version + 1, done_at=time.time())),))
+
+
+async def driver_of(store: StateStore, run: Run) -> Lease | None:
+    """Find the process that drives a run."""
+    return await store.holder(f"run/{run.id}")
+
+
+async def pause_unattended(store: StateStore, run: Run) -> Run:
+    """Pause a run that nobody drives, so that nobody goes on with it by accident."""
+    async with lent(store, run) as holding:
+        text = "paused by an operator"
+        paused = step(run, Paused(text))
+        event = Event(id=uuid7(), run=run.id, at=time.time(), kind="run.paused", text=text)
+        await store.commit((holding, Put(paused), Note(event)))
+        return paused
+
+
+@asynccontextmanager
+async def lent(store: StateStore, run: Run) -> AsyncGenerator[Holding]:
+    """Hold the right to drive a run for a moment; `Locked` names who has it."""
+    name, owner = f"run/{run.id}", uuid7()
+    await store.lease(name, owner=owner, host=socket.gethostname(), pid=os.getpid(), ttl=TTL)
+    try:
+        yield Holding(name, owner)
+    finally:
+        await store.release(name, owner=owner)

@@ -1,0 +1,267 @@
+"""One record, followed by its key: where it came from, what was asked, every attempt, the answer, where it went.
+
+A batch's index holds the hash of each key, sorted, so a key is looked for in a few ranged reads; the context row that it
+points to has the key itself, which settles collisions.
+"""
+
+from array import array
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import msgspec
+
+from batchflow.machine.cost import cost
+from batchflow.model.blob import Blob
+from batchflow.model.money import DOLLAR
+from batchflow.model.result import Answer
+from batchflow.model.state import Batch, Decision, Delivery, Run, Setback
+from batchflow.model.words import BILLED, Word
+from batchflow.ports.blobs import BlobStore
+from batchflow.ports.prices import Prices
+from batchflow.ports.provider import Provider
+from batchflow.ports.state import StateStore
+from batchflow.reports.paging import every
+from batchflow.reports.runs import instant
+from batchflow.reports.shown import ShownSink, shown
+from batchflow.stages.context import Row, decode_rows
+from batchflow.stages.objects import read_footer, read_frames, read_line
+from batchflow.stages.pack import ENTRY, KEY_BYTES, key_hash
+from batchflow.stages.reject import LANE
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """One sink's part that this row was in."""
+
+    sink: str
+    where: str
+    state: str
+    part: str
+    receipt: dict[str, Any] | None
+    why: str
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One request for the record, in one batch."""
+
+    attempt: int
+    batch: str
+    remote: str
+    row: int
+    batch_state: str
+    sent: str | None
+    ended: str | None
+    word: str | None
+    """None while there is no answer."""
+    fate: str
+    """What became of it: delivered, asked again, dead, or under way."""
+    error: str
+    request: msgspec.Raw | None
+    answer: msgspec.Raw | None
+    text: str
+    input_tokens: int
+    output_tokens: int
+    cost: float
+    list_cost: float
+    arrivals: tuple[Arrival, ...]
+
+
+class Trail(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one record in one run."""
+
+    key: str
+    run: str
+    job: str
+    origin: str
+    carried: dict[str, Any]
+    attempts: tuple[Attempt, ...]
+    cost: float
+    list_cost: float
+
+
+class Tracker:
+    """Follows records through one store."""
+
+    def __init__(self, store: StateStore, blobs: BlobStore, provider: Provider, prices: Prices) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._provider = provider
+        self._prices = prices
+
+    async def follow(self, run: Run, key: str) -> Trail | None:
+        """Follow a record; None when the run does not know its key."""
+        origin, carried = "", dict[str, Any]()
+        attempts: list[Attempt] = []
+        async for batch in every(self._store, Batch, {"run": run.id}):
+            async for number, row in self._rows(batch, key):
+                origin, carried = row.origin, row.carried
+                attempts.append(await self._attempt(run, batch, number, row))
+        if not attempts:
+            return None
+        attempts.sort(key=lambda attempt: (attempt.attempt, attempt.batch, attempt.row))
+        return Trail(
+            key=key,
+            run=run.id,
+            job=run.job,
+            origin=origin,
+            carried=carried,
+            attempts=tuple(attempts),
+            cost=sum(attempt.cost for attempt in attempts),
+            list_cost=sum(attempt.list_cost for attempt in attempts),
+        )
+
+    async def _rows(self, batch: Batch, key: str) -> AsyncGenerator[tuple[int, Row]]:
+        """Find the rows of a batch that belong to a key."""
+        if batch.context is None:
+            return
+        if batch.index is None:
+            async for found in self._scanned(batch.context, key):
+                yield found
+            return
+        numbers = await _looked_up(self._blobs, batch.index, key_hash(key))
+        footer = await read_footer(self._blobs, batch.context) if numbers else None
+        for number in numbers:
+            assert footer is not None
+            [row] = decode_rows([await read_line(self._blobs, batch.context, footer, number)])
+            if row.key == key:
+                yield number, row
+
+    async def _scanned(self, context: Blob, key: str) -> AsyncGenerator[tuple[int, Row]]:
+        """Look through records that never became requests: they are few, and have no index."""
+        number = 0
+        async for lines in read_frames(self._blobs, context, await read_footer(self._blobs, context)):
+            for row in decode_rows(lines):
+                if row.key == key:
+                    yield number, row
+                number += 1
+
+    async def _attempt(self, run: Run, batch: Batch, number: int, row: Row) -> Attempt:
+        setback = await self._setback(batch, number)
+        line, answer = await self._answer(batch, number)
+        word = setback.word if setback else answer.word if answer else None
+        paid, listed = self._cost(answer)
+        usage = answer.usage if answer else None
+        return Attempt(
+            attempt=row.attempt,
+            batch=batch.id,
+            remote=batch.remote,
+            row=number,
+            batch_state=batch.state,
+            sent=instant(batch.submitted_at) if batch.submitted_at is not None else None,
+            ended=instant(batch.ended_at) if batch.ended_at is not None else None,
+            word=word.value if word else None,
+            fate=_fate(setback, answer),
+            error=await self._error(batch, number, row.key, setback, answer),
+            request=await self._request(batch, number),
+            answer=msgspec.Raw(line) if line is not None else None,
+            text=answer.text if answer else "",
+            input_tokens=(usage.input_tokens or 0) if usage else 0,
+            output_tokens=(usage.output_tokens or 0) if usage else 0,
+            cost=paid,
+            list_cost=listed,
+            arrivals=await self._arrivals(run, batch, _fate(setback, answer)),
+        )
+
+    async def _setback(self, batch: Batch, number: int) -> Setback | None:
+        async for setback in every(self._store, Setback, {"batch": batch.id}):
+            if _has(setback.rows, number):
+                return setback
+        return None
+
+    async def _request(self, batch: Batch, number: int) -> msgspec.Raw | None:
+        if batch.requests is None:
+            return None
+        footer = await read_footer(self._blobs, batch.requests)
+        return msgspec.Raw(await read_line(self._blobs, batch.requests, footer, number))
+
+    async def _answer(self, batch: Batch, number: int) -> tuple[bytes | None, Answer | None]:
+        if batch.lane == LANE:
+            return None, None
+        for part in batch.results:
+            footer = await read_footer(self._blobs, part)
+            order = footer.order() or array("I", range(footer.lines))
+            if number in order:
+                line = await read_line(self._blobs, part, footer, order.index(number))
+                return line, self._provider.read([line])[0]
+        return None, None
+
+    async def _error(self, batch: Batch, number: int, key: str, setback: Setback | None, answer: Answer | None) -> str:
+        if batch.lane == LANE:
+            footer = await read_footer(self._blobs, batch.results[0])
+            return msgspec.json.decode(await read_line(self._blobs, batch.results[0], footer, number), type=str)
+        if answer is not None and answer.error:
+            return answer.error
+        if setback is not None and setback.sample.startswith(f"{key}: "):
+            return setback.sample.removeprefix(f"{key}: ")
+        return batch.why if setback is not None and answer is None else ""
+
+    def _cost(self, answer: Answer | None) -> tuple[float, float]:
+        price = self._prices.price(answer.model) if answer is not None and answer.word in BILLED else None
+        if price is None or answer is None:
+            return 0.0, 0.0
+        paid, listed = cost(price, answer.usage, batch=True)
+        return paid / DOLLAR, listed / DOLLAR
+
+    async def _arrivals(self, run: Run, batch: Batch, fate: str) -> tuple[Arrival, ...]:
+        """Name the parts that this row was in, in the order of the job's sinks."""
+        sinks = shown(run.summary).named()
+        order = list(sinks)
+        parts = [part async for part in every(self._store, Delivery, {"batch": batch.id})]
+        parts.sort(key=lambda part: order.index(part.sink) if part.sink in order else len(order))
+        return tuple(_arrival(part, sinks.get(part.sink)) for part in parts if _is_seen(sinks.get(part.sink), fate))
+
+
+def _arrival(part: Delivery, sink: ShownSink | None) -> Arrival:
+    return Arrival(
+        sink=part.sink,
+        where=sink.where if sink else part.sink,
+        state=part.state,
+        part=part.id,
+        receipt=part.receipt,
+        why=part.why,
+    )
+
+
+async def _looked_up(blobs: BlobStore, index: Blob, wanted: bytes) -> Sequence[int]:
+    """Search a sorted index for a key's hash, and give the rows of all its entries."""
+    low, high = 0, index.size // ENTRY
+    while low < high:
+        middle = (low + high) // 2
+        if (await _entry(blobs, index, middle))[:KEY_BYTES] < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    rows: list[int] = []
+    while low < index.size // ENTRY:
+        entry = await _entry(blobs, index, low)
+        if entry[:KEY_BYTES] != wanted:
+            break
+        rows.append(int.from_bytes(entry[KEY_BYTES:], "big"))
+        low += 1
+    return rows
+
+
+async def _entry(blobs: BlobStore, index: Blob, number: int) -> bytes:
+    return b"".join([piece async for piece in blobs.read(index, start=number * ENTRY, length=ENTRY)])
+
+
+def _has(bits: bytes, row: int) -> bool:
+    return row >> 3 < len(bits) and bool(bits[row >> 3] >> (row & 7) & 1)
+
+
+def _fate(setback: Setback | None, answer: Answer | None) -> str:
+    match setback:
+        case Setback(decision=Decision.AGAIN):
+            return "asked again"
+        case Setback(decision=Decision.DEAD):
+            return "dead"
+        case Setback():
+            return "accepted as it is"
+        case None:
+            return "good" if answer is not None and answer.word is Word.OK else "under way"
+
+
+def _is_seen(sink: ShownSink | None, fate: str) -> bool:
+    """Tell whether a sink gets a row of this fate. A sink of a job in code is not written down: it gets what is good."""
+    on = sink.on if sink else "ok"
+    good = fate in {"good", "accepted as it is"}
+    return good if on == "ok" else fate == "dead" if on == "dead" else good or fate == "dead"

@@ -1,147 +1,156 @@
-"""`validate`, `schema` and `describe`: facts to standard output, the rest to standard error."""
+"""`ps`, `report`, `show`, `results`: facts about runs, for people and as JSON."""
 
 import json
-from pathlib import Path
 
-import jsonschema_rs
 import pytest
 
-from batchflow.cli.describe import describe
-from batchflow.cli.schema import schema
-from batchflow.cli.validate import validate
-from batchflow.extend.facade import Plugins
-from batchflow.model.errors import ConfigError, UnknownComponent
+from batchflow.cli.exits import Exit
 
-JOB = """\
-jobs:
-  one:
-    source: {type: jsonl, path: in.jsonl, key: id}
-    request: {model: MODEL, max_tokens: 300, prompt: "Summarise: {{ text }}"}
-    sinks: [{type: jsonl, path: out.jsonl}]
-"""
-
-
-class Book:
-    def price(self, model):
-        return object() if model == "known" else None
+PLACES = ("waiting", "in_flight", "collected", "delivered", "dead", "canceled")
 
 
 @pytest.fixture
-def plugins():
-    return Plugins(entry_points=False)
+def mixed(simulate, shop_of):
+    """A run of ten records: one is unfinished at first, one refused for good, one lacks a column, one comes twice."""
+    sim = simulate("row:k-2:pause_turn", "row:k-5:refusal,times=null")
+    shop = shop_of(sim, records=8)
+    with (shop.folder / "in.jsonl").open("a") as file:
+        file.write('{"id": "k-8", "tenant": "north"}\n{"id": "k-0", "tenant": "north", "text": "again"}\n')
+    said = shop("run")
+    assert said.code == Exit.DEAD_LETTERS, said.err
+    return shop
 
 
-@pytest.fixture
-def validated(tmp_path, monkeypatch, plugins):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in.jsonl").write_text('{"id": "a", "text": "b"}\n')
-
-    def run(text, **options):
-        (tmp_path / "job.yaml").write_text(text)
-        return validate(Path("job.yaml"), plugins=plugins, prices=Book(), env={}, given={}, **options)
-
-    return run
-
-
-def test_a_sound_job_says_so(validated, capsys):
-    assert validated(JOB.replace("MODEL", "known")) == 0
-    assert capsys.readouterr().out == "job.yaml is sound: one. To see what it would cost: batchflow plan job.yaml\n"
+def test_ps_shows_the_books_and_they_balance(mixed):
+    [run] = mixed("ps", "--json").facts
+    books = run["books"]
+    assert run["balanced"] is True
+    assert books["read"] == 10 == books["skipped"] + books["duplicate"] + books["unbuildable"] + books["built"]
+    assert books["rows"] == 8 == sum(books[place] for place in PLACES)
+    assert (books["duplicate"], books["unbuildable"], books["dead"], books["retried"]) == (1, 1, 1, 1)
+    assert run["money"]["listed"] == pytest.approx(2 * run["money"]["paid"])
+    assert run["driver"] is None
 
 
-def test_warnings_go_to_standard_error_and_stop_nothing(validated, capsys):
-    assert validated(JOB) == 0
-    said = capsys.readouterr()
-    assert said.err.startswith("job.yaml:4:22: warning: no price is known for model `MODEL`")
-    assert said.out.startswith("job.yaml is sound")
+def test_ps_names_the_driver_of_a_run(simulate, shop_of):
+    shop = shop_of(simulate(speed=1))
+    process = shop.process("run")
+    while "submitted" not in process.stderr.readline():
+        pass
+    [run] = shop("ps", "--json").facts
+    assert run["driver"]["pid"] == process.pid
+    assert run["state"] == "draining"
+    assert f"driven by pid {process.pid}" in shop("ps").out
 
 
-def test_problems_of_all_jobs_are_raised_together(validated):
-    other = JOB.partition("\n")[2].replace("one", "two").replace("out.jsonl", "two.jsonl")
-    with pytest.raises(ConfigError) as raised:
-        validated((JOB + other).replace("{{ text }}", "{{ txt }}"))
-    assert [one.partition(":")[2].partition(":")[0] for one in raised.value.problems] == ["4", "8"]
-    assert raised.value.message == "2 problems in job.yaml; nothing was sent and nothing was written"
+def test_the_lookers_say_on_standard_error_which_folder_they_read(shop, monkeypatch):
+    shop("run")
+    below = shop.folder / "deep" / "er"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    said = shop("ps")
+    assert said.code == Exit.DELIVERED
+    assert str(shop.folder / ".batchflow") in said.err
 
 
-def test_only_the_named_job_is_looked_into(validated):
-    broken = "  two: {source: {type: nothing}}\n"
-    assert validated(JOB + broken, jobs=["one"]) == 0
-    with pytest.raises(ConfigError):
-        validated(JOB + broken)
+def test_where_there_are_no_runs_it_says_where_it_looked(shop):
+    said = shop("ps")
+    assert said.code == Exit.USAGE
+    assert "--state" in said.err
+    assert not (shop.folder / ".batchflow").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "ok", "problems"),
-    [
-        (JOB.replace("MODEL", "known"), 0, True, 0),
-        (JOB.replace("path: in", "pth: in"), 3, False, 2),
-        (JOB.replace("text", "txt"), 3, False, 1),
-    ],
-)
-def test_as_json_everything_is_one_object(validated, capsys, text, code, ok, problems):
-    assert validated(text, json=True) == code
-    said = capsys.readouterr()
-    found = json.loads(said.out)
-    assert (found["ok"], len(found["problems"]), said.err) == (ok, problems, "")
+def test_a_state_elsewhere_is_found_by_option_and_by_environment(shop, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    assert shop("run", "--state", str(elsewhere)).code == Exit.DELIVERED
+    assert len(shop("ps", "--json", "--state", str(elsewhere)).facts) == 1
+    monkeypatch.setenv("BATCHFLOW_HOME", str(elsewhere))
+    assert len(shop("ps", "--json").facts) == 1
 
 
-def test_a_file_that_is_not_there_is_told_as_json_too(plugins, capsys):
-    none = Path("/nowhere/job.yaml")
-    assert validate(none, plugins=plugins, prices=Book(), env={}, given={}, json=True) == 3
-    assert json.loads(capsys.readouterr().out)["problems"] == ["there is no job file /nowhere/job.yaml"]
+def test_a_report_names_the_dead_by_reason_and_the_price_beside_the_list_price(mixed):
+    report = mixed("report", "triage", "--json").facts
+    assert {tally["word"]: tally["count"] for tally in report["dead"]} == {"refused": 1, "build_error": 1}
+    assert [tally["word"] for tally in report["asked_again"]] == ["unfinished"]
+    assert report["processing"]["batches"] >= 1
+    assert report["sinks"] == ["out.jsonl", "dead.jsonl (dead rows)"]
+    out = mixed("report").out
+    assert "refused 1" in out
+    assert "at list price" in out
 
 
-def test_the_schema_goes_to_standard_output_or_to_a_file(plugins, capsys, tmp_path):
-    assert schema(plugins=plugins) == 0
-    printed = capsys.readouterr().out
-    jsonschema_rs.meta.validate(json.loads(printed))
-    schema(plugins=plugins, output=tmp_path / "s.json")
-    assert (tmp_path / "s.json").read_text() == printed
-    assert capsys.readouterr().out == ""
+@pytest.mark.parametrize("wanted", ["", "triage", "triage@last", "id"])
+def test_a_run_is_named_by_its_job_or_the_start_of_its_id(shop, wanted):
+    shop("run")
+    run = shop("ps", "--json").facts[0]["run"]
+    words = [run[:8] if wanted == "id" else wanted] if wanted else []
+    assert shop("report", *words, "--json").facts["run"]["run"] == run
 
 
-def test_one_component_is_described_option_by_option(plugins, capsys):
-    assert describe("sink", "jsonl", plugins=plugins) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("sink `jsonl`, from batchflow.builtin\nJSON Lines in a file")
-    assert "\n  path: path (required)\n      The file to write" in told
-    assert "\n  if_exists: error | append | overwrite (default error)\n" in told
+def test_a_run_that_is_not_there_is_told_with_those_that_are(shop):
+    shop("run")
+    said = shop("report", "triagge")
+    assert said.code == Exit.USAGE
+    assert "triage" in said.err
 
 
-def test_a_duration_is_described_with_its_unit(plugins, capsys):
-    describe("provider", "anthropic", plugins=plugins)
-    assert "\n  timeout: duration (default 60s)\n" in capsys.readouterr().out
+def test_show_follows_a_record_through_every_attempt_to_its_sinks(simulate, shop_of):
+    shop = shop_of(simulate("row:k-2:bad_json"), more="checks: [{type: schema, schema: {type: object}}]")
+    file = shop.folder / "batchflow.yaml"
+    file.write_text(file.read_text().replace("max_tokens: 60,", "max_tokens: 60, output: {type: object},"))
+    file.write_text(file.read_text().replace("    checks: [{type: schema, schema: {type: object}}]\n", ""))
+    shop("run")
+    trail = shop("show", "k-2", "--json").facts
+    assert (trail["key"], trail["origin"], trail["carried"]) == ("k-2", "in.jsonl:3", {"tenant": "north"})
+    assert [(one["attempt"], one["word"], one["fate"]) for one in trail["attempts"]] == [
+        (1, "bad_output", "asked again"),
+        (2, "ok", "good"),
+    ]
+    first, second = trail["attempts"]
+    assert "JSON" in first["error"]
+    assert first["request"]["messages"][0]["content"] == "Summarise k-2: water in the kitchen"
+    assert len(second["request"]["messages"]) == 3
+    assert first["arrivals"] == []
+    assert [(one["where"], one["state"]) for one in second["arrivals"]] == [("out.jsonl", "done")]
+    assert trail["cost"] == pytest.approx(first["cost"] + second["cost"])
+    assert first["cost"] > 0
+    out = shop("show", "k-2").out
+    assert "attempt 2" in out
+    assert "in.jsonl:3" in out
 
 
-def test_an_open_ended_component_says_that_it_passes_options_on(plugins, capsys):
-    describe("builder", "template", plugins=plugins)
-    assert "any other option is passed on as it is" in capsys.readouterr().out
+def test_show_finds_a_record_that_never_became_a_request(mixed):
+    trail = mixed("show", "k-8", "--json").facts
+    [attempt] = trail["attempts"]
+    assert (attempt["attempt"], attempt["word"], attempt["request"]) == (0, "build_error", None)
+    assert "text" in attempt["error"]
+    assert [one["where"] for one in attempt["arrivals"]] == ["dead.jsonl (dead rows)"]
 
 
-@pytest.mark.parametrize("kind", ["sink", "sinks"])
-def test_a_kind_is_listed(plugins, capsys, kind):
-    describe(kind, plugins=plugins)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "sink:"
-    assert [line.split()[0] for line in lines[1:5]] == ["csv", "jsonl", "sqlite", "stdout"]
+def test_show_says_when_nobody_knows_the_key(shop):
+    shop("run")
+    said = shop("show", "k-99")
+    assert said.code == Exit.USAGE
+    assert "k-99" in said.err
 
 
-def test_everything_a_job_file_configures_is_listed(plugins, capsys):
-    describe(plugins=plugins)
-    told = capsys.readouterr().out
-    assert [line for line in told.splitlines() if line.endswith(":")] == [
-        "source:", "builder:", "provider:", "check:", "retry:", "sink:",
-    ]  # fmt: skip
+def test_results_are_what_the_sink_got(mixed):
+    said = mixed("results", "triage")
+    assert said.code == Exit.DELIVERED
+    by_key = {row["key"]: row for row in map(json.loads, said.out.splitlines())}
+    assert by_key == {row["key"]: row for row in mixed.lines()}
 
 
-def test_descriptions_come_as_json(plugins, capsys):
-    describe("retry", plugins=plugins, json=True)
-    [one] = json.loads(capsys.readouterr().out)
-    assert (one["kind"], one["name"], one["by"]) == ("retry", "standard", "batchflow.builtin")
-    assert one["schema"]["properties"]["attempts"]["type"] == "integer"
+def test_results_of_dead_letters(mixed):
+    rows = [json.loads(line) for line in mixed("results", "--on", "dead").out.splitlines()]
+    assert sorted((row["key"], row["word"]) for row in rows) == [("k-5", "refused"), ("k-8", "build_error")]
 
 
-@pytest.mark.parametrize(("words", "guess"), [(("snik",), "`sink`"), (("sink", "jsnl"), "`jsonl`")])
-def test_a_misspelt_word_is_answered_with_the_nearest(plugins, words, guess):
-    with pytest.raises(UnknownComponent, match=f"did you mean {guess}"):
-        describe(*words, plugins=plugins)
+def test_looking_needs_no_key(shop, monkeypatch):
+    monkeypatch.setenv("THE_KEY", "good")
+    shop.write(key="${env:THE_KEY}")
+    assert shop("run").code == Exit.DELIVERED
+    monkeypatch.delenv("THE_KEY")
+    assert len(shop("results").out.splitlines()) == 4
+    assert shop("show", "k-1").code == Exit.DELIVERED
+    assert shop("plan").code == Exit.DELIVERED

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import msgspec
 
-from batchflow import BatchRules, Batchflow, Job, Rules, SubmitRules, To
+from batchflow import Batchflow, BatchRules, Job, Rules, SubmitRules, To
 from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.builtin.retry import standard
 from batchflow.machine.batch import RESERVING

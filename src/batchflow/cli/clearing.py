@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from batchflow.cli.exits import Exit
-from batchflow.cli.figures import moment_of
+from batchflow.cli.figures import moment_of, size
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import data, facts, remark
 from batchflow.cli.place import OBJECTS, found
@@ -19,8 +19,6 @@ from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
 from batchflow.reports.housekeeping import CLEARED, Clearable, clearable
 from batchflow.reports.runs import SHORT
-
-MB = 1e6
 
 
 async def gc(keep: str, *, really: bool, json: bool, state: Path | None) -> Exit:
@@ -45,7 +43,7 @@ async def _clear(store: StateStore, blobs: BlobStore, one: Clearable) -> None:
     run = await store.get(Run, one.run)
     assert run is not None
     async with lent(store, run) as holding:
-        text = f"{one.bytes / MB:,.1f} MB of requests and answers were removed by `batchflow gc`"
+        text = f"{size(one.bytes)} of requests and answers were removed by `batchflow gc`"
         event = Event(id=uuid7(), run=one.run, at=time.time(), kind=CLEARED, text=text)
         await store.commit((holding, Note(event)))
         names = [name async for name in blobs.list(f"{one.run}/")]
@@ -62,11 +60,11 @@ def _age(keep: str) -> float:
 
 def _tell(old: list[Clearable], keep: str, *, really: bool) -> None:
     for one in old:
-        data(f"{one.run[:SHORT]}  {one.job}  ended {moment_of(one.ended)}  {one.bytes / MB:,.1f} MB")
-    total = sum(one.bytes for one in old) / MB
+        data(f"{one.run[:SHORT]}  {one.job}  ended {moment_of(one.ended)}  {size(one.bytes)}")
+    total = size(sum(one.bytes for one in old))
     if not old:
         remark(f"no run ended more than {keep} ago; nothing to remove")
     elif really:
-        remark(f"removed {total:,.1f} MB")
+        remark(f"removed {total}")
     else:
-        remark(f"{total:,.1f} MB could be removed; nothing was. `batchflow gc --keep {keep} --yes` removes it")
+        remark(f"{total} could be removed; nothing was. `batchflow gc --keep {keep} --yes` removes it")

@@ -14,15 +14,15 @@ from batchflow.reports.ledger import RunReport, report
 from batchflow.reports.runs import SHORT
 
 
-async def tell_endings(ended: Sequence[Ended], *, json: bool) -> Exit:
+async def tell_endings(ended: Sequence[Ended], *, json: bool, hints: bool = True) -> Exit:
     """Say how every job ended, and give the command's exit code."""
-    reports = [await _one(one, json=json) for one in ended]
+    reports = [await _one(one, json=json, hints=hints) for one in ended]
     if json:
         facts([found for found in reports if found is not None])
     return worst(ended)
 
 
-async def _one(ended: Ended, *, json: bool) -> RunReport | None:
+async def _one(ended: Ended, *, json: bool, hints: bool) -> RunReport | None:
     if ended.error is not None:
         failures.say(ended.error)
     if ended.report is None:
@@ -34,7 +34,7 @@ async def _one(ended: Ended, *, json: bool) -> RunReport | None:
         remark(_done_before(ended.report))
     elif not json:
         _show(found)
-    for line in next_steps(ended.report, interrupted=ended.interrupted):
+    for line in next_steps(ended.report, interrupted=ended.interrupted) if hints else ():
         remark(f"{styled('next:', BOLD)}  {line}")
     return found
 

@@ -34,6 +34,13 @@ def moment_of(instant: str) -> str:
     return datetime.fromisoformat(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def size(number: int) -> str:
+    """Write a number of bytes."""
+    if number < 1_000_000:
+        return f"{number / 1000:,.0f} kB"
+    return f"{number / 1e6:,.1f} MB" if number < 1_000_000_000 else f"{number / 1e9:,.1f} GB"
+
+
 def count(number: int, thing: str, things: str = "") -> str:
     """Write how many: `1 batch`, `1,200 batches`."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"

@@ -11,7 +11,7 @@ from rich.text import Text
 from batchflow.app import PriceBooks
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
-from batchflow.cli.figures import count
+from batchflow.cli.figures import count, size
 from batchflow.cli.opening import given, read_jobs, refuse_unsound, split_words
 from batchflow.cli.output import facts
 from batchflow.cli.tables import grid, money, request_text, to_stdout
@@ -84,7 +84,7 @@ def _rows(found: Forecast) -> Iterator[tuple[str, str]]:
     for example in found.examples:
         yield "", example
     batches = count(found.batches, "batch", "batches")
-    yield "requests", f"{found.requests:,} in about {batches}, {found.bytes / 1e6:,.1f} MB"
+    yield "requests", f"{found.requests:,} in about {batches}, {size(found.bytes)}"
     for model in found.models:
         yield model.model, _outlook(model)
     yield "cost", f"at most about {money(found.at_most)}; {money(found.list_at_most)} at list price"

@@ -35,12 +35,12 @@ async def run_file(
     return await drive_all(workshop, go, new=new, json=json)
 
 
-async def drive_all(workshop: Workshop, go: Go, *, new: bool, json: bool) -> Exit:
-    """Open every job of the file, drive them, and say how they ended."""
+async def drive_all(workshop: Workshop, go: Go, *, new: bool, json: bool, hints: bool = True) -> Exit:
+    """Open every job of the file, drive them, and say how they ended; `hints` say what to type next."""
     async with AsyncExitStack() as stack:
         jobs = [await workshop.opened(spec, stack, new=new) for spec in workshop.file.jobs.values()]
         ended = await Driving(jobs).drive(go)
-        return await tell_endings(ended, json=json)
+        return await tell_endings(ended, json=json, hints=hints)
 
 
 def patience(wait: str | None, *, no_wait: bool) -> float | None:

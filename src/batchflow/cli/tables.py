@@ -128,7 +128,7 @@ def _rows(report: RunReport) -> Iterator[tuple[str, str]]:
     dead = books["dead"] + books["unbuildable"] + books["canceled"]
     yield "dead", f"{dead:,}: {_words(report.dead)}" if report.dead else f"{dead:,}"
     for tally in report.dead:
-        yield "", f"{tally.word}, for example {tally.example}"
+        yield "", f"{tally.word}, for example {tally.example.rstrip(': ')}"
     if report.processing is not None:
         times = report.processing
         yield "processing", f"{count(times.batches, 'batch', 'batches')}, p50 {span(times.p50)}, p95 {span(times.p95)}"

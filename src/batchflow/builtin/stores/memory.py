@@ -15,7 +15,7 @@ from batchflow.builtin.stores.words import lease_not_held, locked, over_cap, sta
 from batchflow.model.blob import Blob
 from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put
 from batchflow.model.state import COUNTERS, Batch, Decision, Delivery, DeliveryState, Due, Intent, Lease, Setback
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Given
 from batchflow.ports.clock import Clock
 
 T = TypeVar("T", bound=Entity | Fact)
@@ -27,7 +27,7 @@ _Counter = tuple[str, str]
 def memory_state(
     *,
     clock: Annotated[
-        Clock | None, Doc("Whose time leases are judged by: the machine's, unless a test says so.")
+        Clock | None, Given(), Doc("Whose time leases are judged by: the machine's, unless a test says so.")
     ] = None,
 ) -> "MemoryState":
     """Keeps the state of runs in memory: it is gone when the process ends."""

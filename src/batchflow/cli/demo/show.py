@@ -44,14 +44,14 @@ async def show(folder: Path) -> Exit:
     """Run the demo into a folder."""
     lay_out(folder)
     remark(
-        "Simulating the Message Batches API on this machine: no key, no network, no cost. A minute passes in a second.\n"
+        "The Message Batches API is simulated on this machine: no key, no network, no cost.\nA minute passes in a second.\n"
     )
     async with _simulator() as sim:
         plugins = Plugins(entry_points=False)
         file = read_jobs(folder / JOB_FILE, (), plugins, env={"BATCHFLOW_DEMO_URL": sim.url})
         clock = Hurried(sim.clock.now, SPEED)
         workshop = Workshop(file, plugins=plugins, state=folder / ".batchflow", clock=clock)
-        code = await drive_all(workshop, _run, new=False, json=False)
+        code = await drive_all(workshop, _run, new=False, json=False, hints=False)
     if code not in {Exit.DELIVERED, Exit.DEAD_LETTERS}:
         return code
     _say_where(folder)
@@ -100,9 +100,9 @@ No money was spent: the costs above are what the API would have asked. The resul
 
 {styled("next:", BOLD)}
   cd {folder}
-  batchflow show {_id(EXPIRED)}         follow the claim that expired and was asked again
-  batchflow results triage         all results once more, as JSON lines
-  cat batchflow.yaml               the job; `batchflow init my-job` writes one to begin your own with"""
+  batchflow show {_id(EXPIRED)}      follow the claim that expired and was asked again
+  batchflow results triage      all results once more, as JSON lines
+  cat batchflow.yaml            the job; `batchflow init my-job` begins one of your own"""
     )
 
 

@@ -33,7 +33,7 @@ class Panel:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=False)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
         self._begun = time.monotonic()
         self._said = ""
         self._live.start()
@@ -56,7 +56,7 @@ class Panel:
         self._live.console.print(Text(text, style="bold"))
 
     def close(self) -> None:
-        """Stop drawing, and leave the last picture where it is."""
+        """Stop drawing; the report that follows takes the panel's place."""
         self._live.stop()
 
 

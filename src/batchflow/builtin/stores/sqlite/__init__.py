@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from batchflow.builtin.stores.sqlite.state import SqliteState
-from batchflow.model.units import Doc, Seconds
+from batchflow.model.units import Doc, Given, Seconds
 from batchflow.ports.clock import Clock
 
 
@@ -18,7 +18,7 @@ def sqlite_state(
     path: Annotated[Path, Doc("The database file. A missing folder is made for your eyes only, and ignored by git.")],
     patience: Annotated[Seconds, Doc("How long to wait for another process's transaction before giving up.")] = 30.0,
     clock: Annotated[
-        Clock | None, Doc("Whose time leases are judged by: the machine's, unless a test says so.")
+        Clock | None, Given(), Doc("Whose time leases are judged by: the machine's, unless a test says so.")
     ] = None,
 ) -> SqliteState:
     """Keeps runs, batches, deliveries, events and money in a SQLite file on a local disk."""

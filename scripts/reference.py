@@ -1,0 +1,174 @@
+"""Write the parts of `docs/reference` that are made from the code: `reference.py`, or `reference.py --check`.
+
+A page says `<!-- from the code: NAME -->`, then what was made, then `<!-- end -->`; whatever stands around it is written by
+hand. A test runs the check, so a page cannot fall behind the code.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from batchflow.builtin.retry import DEFAULTS, WAITS
+from batchflow.cli import app as doors
+from batchflow.cli.driving import SEVERITY
+from batchflow.cli.exits import Exit
+from batchflow.config import sections
+from batchflow.extend import hooks
+from batchflow.extend.facade import Plugins
+from batchflow.extend.kinds import HOOKS, Kind
+from batchflow.extend.signature import Parameter, Spec
+from batchflow.machine import batch, run
+from batchflow.model.words import BILLED, Word
+
+PAGES = Path(__file__).parent.parent / "docs" / "reference"
+BLOCK = re.compile(r"(<!-- from the code: (?P<name>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def components(kind: Kind) -> str:
+    """Describe every built-in component of a kind by its signature."""
+    offers = Plugins(entry_points=False).offers(kind)
+    return "\n".join(component(name, Spec.of(offer.load())) for name, offer in sorted(offers.items()))
+
+
+def component(name: str, spec: Spec) -> str:
+    """Describe one component."""
+    more = "\nAny other option is passed on as it is.\n" if spec.open_ended else ""
+    return f"### `{name}`\n\n{spec.doc}\n\n{table(spec)}{more}"
+
+
+def section(make: Callable[..., Any]) -> str:
+    """Describe a section of a job file."""
+    return table(Spec.of(make))
+
+
+def table(spec: Spec) -> str:
+    """List options."""
+    rows = [
+        f"| `{one.name}` | {cell(one.type)} | {default(one)} | {cell(one.doc)} |" for one in spec.parameters.values()
+    ]
+    return "\n".join(["| option | type | default | |", "|---|---|---|---|", *rows, ""]) if rows else "No options.\n"
+
+
+def default(one: Parameter) -> str:
+    """Show a default as it would be written in a job file."""
+    if one.required:
+        return "required"
+    if one.default in (None, "", [], {}):
+        return ""
+    unit = "s" if one.type.startswith("duration") else ""
+    return f"`{one.default:g}{unit}`" if isinstance(one.default, float) else f"`{one.default}`"
+
+
+def cell(text: str) -> str:
+    """Keep a text inside its cell."""
+    return text.replace("|", "\\|")
+
+
+def exits() -> str:
+    """List the exit codes, and which of several counts."""
+    rows = [f"| {code.value} | {code.sentence} |" for code in Exit]
+    order = ", ".join(str(code.value) for code in SEVERITY)
+    graver = f"Of a command that runs several jobs, the gravest counts: {order}."
+    return "\n".join(["| code | |", "|---|---|", *rows, "", graver, ""])
+
+
+def words() -> str:
+    """List what becomes of each outcome word by default."""
+    rows = [f"| `{word}` | {'yes' if word in BILLED else 'no'} | {ruling(word)} |" for word in Word]
+    return "\n".join(["| word | billed | by default |", "|---|---|---|", *rows, ""])
+
+
+def ruling(word: Word) -> str:
+    """Say what the default policy does."""
+    waits = f", first after {WAITS[word]:g} s" if word in WAITS else ""
+    match DEFAULTS[word]:
+        case "again":
+            return f"asked again{waits}"
+        case "pause":
+            return "the run pauses; every row is kept"
+        case "dead":
+            return "dead letter"
+        case "deliver":
+            return "delivered"
+
+
+def states() -> str:
+    """List the arrows of a batch."""
+    drawn = inspect.cleandoc(batch.__doc__ or "").partition("\n\nTwo rules")[0].partition("\n\n")[2]
+    rows = [
+        f"| `{state}` | {event.__name__} | `{target}` | {cell(inspect.getdoc(event) or '')} |"
+        for state, arrows in batch.TABLE.items()
+        for event, target in arrows.items()
+    ]
+    return "\n".join(["```text", drawn, "```", "", "| from | event | to | |", "|---|---|---|---|", *rows, ""])
+
+
+def run_states() -> str:
+    """Draw the life of a run."""
+    return f"```text\n{inspect.cleandoc(run.__doc__ or '').partition(chr(10) * 2)[2]}\n```\n"
+
+
+def hook_list() -> str:
+    """List the hooks with their signatures."""
+    made = [member for member in vars(hooks).values() if hasattr(member, "batchflow_spec")]
+    return "\n".join(f"- `{signature(one)}`\n  {' '.join((inspect.getdoc(one) or '').split())}" for one in made) + "\n"
+
+
+def signature(hook: Callable[..., Any]) -> str:
+    """Write a hook as an author would, without where its types come from."""
+    return hook.__name__ + re.sub(r"[a-z_.]+[.]([A-Z])", r"\1", str(inspect.signature(hook)))
+
+
+def commands() -> str:
+    """Describe every verb as its own help does."""
+    app = doors._app([])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the manual is made of what nobody else need see
+    text = app.generate_docs(heading_level=1, include_hidden=False)
+    return "## batchflow " + text.partition("\n## batchflow ")[2]
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    **{f"components {kind.replace('_', ' ')}": (lambda kind=kind: components(kind)) for kind in HOOKS},
+    **{
+        f"section {name}": (lambda name=name: section(getattr(sections, name)))
+        for name in ("file", "job", "source", "batch", "submit", "budget", "retry", "sink")
+    },
+    "exit codes": exits,
+    "words": words,
+    "batch states": states,
+    "run states": run_states,
+    "hooks": hook_list,
+    "commands": commands,
+}
+
+
+def rewritten(page: str) -> str:
+    """Make every block of a page anew."""
+    return BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found['name']]()}\n{found[3]}", page)
+
+
+def stale() -> Iterator[tuple[Path, str]]:
+    """Find the pages that are not what the code says, and what they should be."""
+    for path in sorted(PAGES.glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        new = rewritten(text)
+        if new != text:
+            yield path, new
+
+
+def main(*, check: bool) -> int:
+    """Write the pages, or name those that are behind."""
+    found = list(stale())
+    for path, text in found:
+        if check:
+            print(f"{path} is behind the code; type: uv run python scripts/reference.py", file=sys.stderr)
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path}")
+    return 1 if check and found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(check="--check" in sys.argv[1:]))

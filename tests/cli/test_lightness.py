@@ -1,0 +1,53 @@
+"""What is typed most must start at once: heavy libraries are imported by the verbs that need them, and by no other."""
+
+import subprocess
+import sys
+
+import pytest
+
+from batchflow.cli.app import VERBS
+
+HEAVY = {"anthropic", "aiohttp", "aiosqlite", "uvicorn", "starlette", "sqlite3"}
+NOT_FOR_HELP = HEAVY | {"pydantic", "jinja2", "jsonschema_rs", "yaml", "msgspec", "anyio", "zstandard", "pluggy"}
+PROGRAM = """
+import sys
+from batchflow.cli.app import command_line
+code = command_line({words!r})
+print(code, *sorted({heavy!r} & set(sys.modules)))
+"""
+
+
+def imported(words, heavy, folder, **env):
+    program = PROGRAM.format(words=words, heavy=heavy)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, env=env, capture_output=True, text=True, check=True
+    )
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]], ids=" ".join)
+def test_help_imports_nothing_heavy(tmp_path, words):
+    assert imported(words, NOT_FOR_HELP, tmp_path) == ["0"]
+
+
+@pytest.mark.parametrize("verb", [name for name, _, _ in VERBS])
+def test_the_help_of_a_verb_imports_none_of_its_work(tmp_path, verb):
+    assert imported([verb, "--help"], NOT_FOR_HELP, tmp_path) == ["0"]
+
+
+def test_validate_imports_no_client_and_no_store(shop):
+    assert imported(["validate"], HEAVY, shop.folder) == ["0"]
+
+
+def test_plan_imports_no_client_and_no_store(shop):
+    assert imported(["plan"], HEAVY, shop.folder) == ["0"]
+
+
+def test_looking_at_runs_imports_no_client(shop):
+    shop("run")
+    assert imported(["ps"], {"anthropic", "aiohttp", "uvicorn", "jinja2"}, shop.folder) == ["0"]
+
+
+def test_every_verb_says_what_it_is_for():
+    for _, _, sentence in VERBS:
+        assert sentence.endswith(".")

@@ -1,0 +1,109 @@
+"""Cancel and pause, typed elsewhere: the driver obeys; without a driver the command does it itself."""
+
+import pytest
+
+from batchflow.cli.exits import Exit
+
+
+@pytest.fixture
+def flying(simulate, shop_of):
+    """A run whose batch is in flight and stays there, and the process that drives it."""
+    shop = shop_of(simulate(speed=1))
+    process = shop.process("run")
+    while "submitted" not in process.stderr.readline():
+        pass
+    return shop, process
+
+
+def test_a_run_is_paused_by_its_driver(flying):
+    shop, process = flying
+    said = shop("pause", "triage")
+    assert said.code == Exit.DELIVERED, said.err
+    assert f"pid {process.pid}" in said.err
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == Exit.PAUSED, err
+    assert shop("ps", "--json").facts[0]["state"] == "paused"
+    shop.sim.clock.advance(4000)
+    assert shop("resume").code == Exit.DELIVERED
+    assert shop.asked == 4
+
+
+def test_a_run_is_canceled_by_its_driver_and_what_was_answered_is_kept(flying):
+    shop, process = flying
+    said = shop("cancel", "triage")
+    assert said.code == Exit.DELIVERED, said.err
+    while "canceling" not in process.stderr.readline():
+        pass
+    shop.sim.clock.advance(100)
+    process.communicate(timeout=30)
+    [run] = shop("ps", "--json").facts
+    assert run["state"] == "canceled"
+    assert run["balanced"] is True
+    assert run["books"]["delivered"] + run["books"]["canceled"] == 4
+    assert shop.sim.stats()["cancels"] == 1
+
+
+def test_a_run_that_nobody_drives_is_paused_at_once(simulate, shop_of):
+    shop = shop_of(simulate(speed=1))
+    shop("run", "--no-wait")
+    said = shop("pause")
+    assert said.code == Exit.DELIVERED
+    assert "batchflow resume" in said.err
+    [run] = shop("ps", "--json").facts
+    assert (run["state"], run["why"], run["driver"]) == ("paused", "paused by an operator", None)
+    assert shop("pause").code == Exit.USAGE
+
+
+def test_a_run_that_nobody_drives_is_canceled_by_the_command_itself(simulate, shop_of):
+    shop = shop_of(simulate(cancel_delay=1.0, duration=1e6))
+    shop("run", "--no-wait")
+    said = shop("cancel")
+    assert said.code == Exit.DELIVERED, said.err
+    [run] = shop("ps", "--json").facts
+    assert run["state"] == "canceled"
+    assert run["balanced"] is True
+    assert len(shop.lines()) == run["books"]["delivered"]
+    assert shop.sim.stats()["cancels"] == 1
+    again = shop("run")
+    assert again.code == Exit.DELIVERED
+    assert "was canceled" in again.err
+    assert shop.asked == 4
+
+
+def test_a_job_that_was_changed_can_still_be_canceled(simulate, shop_of):
+    shop = shop_of(simulate(cancel_delay=1.0, duration=1e6))
+    shop("run", "--no-wait")
+    file = shop.folder / "batchflow.yaml"
+    file.write_text(file.read_text().replace("Summarise", "Shorten"))
+    assert shop("cancel").code == Exit.DELIVERED
+    assert shop("ps", "--json").facts[0]["state"] == "canceled"
+
+
+def test_a_wish_that_a_dead_driver_cannot_obey_is_taken_back(simulate, shop_of, monkeypatch):
+    monkeypatch.setattr("batchflow.cli.wishes.PATIENCE", 0.3)
+    shop = shop_of(simulate(speed=1))
+    shop("run", "--no-wait")
+    run = shop("ps", "--json").facts[0]["run"]
+
+    async def hold(store):
+        await store.lease(f"run/{run}", owner="gone", host="far-away", pid=4711, ttl=60)
+
+    shop.in_store(hold)
+    said = shop("cancel")
+    assert said.code == Exit.STORE
+    assert "far-away" in said.err
+
+    async def let_go(store):
+        await store.release(f"run/{run}", owner="gone")
+
+    shop.in_store(let_go)
+    shop.sim.clock.advance(4000)
+    assert shop("run").code == Exit.DELIVERED
+    assert len(shop.lines()) == 4
+
+
+def test_what_has_ended_cannot_be_canceled(shop):
+    shop("run")
+    said = shop("cancel")
+    assert said.code == Exit.USAGE
+    assert "done already" in said.err

@@ -13,6 +13,7 @@ import random
 import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -46,14 +47,14 @@ class Batch:
     def look(self) -> dict[str, Any]:
         """Shows the batch, and brings its end nearer."""
         self.looks += 1
-        ended, count = self.looks > LOOKS, len(self.custom_ids)
+        ended, rows = self.looks > LOOKS, len(self.custom_ids)
         return {
             "id": self.id,
             "type": "message_batch",
             "processing_status": "ended" if ended else "in_progress",
             "request_counts": {
-                "processing": 0 if ended else count,
-                "succeeded": count if ended else 0,
+                "processing": 0 if ended else rows,
+                "succeeded": rows if ended else 0,
                 "errored": 0,
                 "canceled": 0,
                 "expired": 0,
@@ -75,6 +76,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.batches: dict[str, Batch] = {}
+        self.numbers = count(1)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -88,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Creates a batch."""
         body = self.rfile.read(int(self.headers["content-length"]))
-        batch = Batch(len(self.server.batches) + 1, body)
+        batch = Batch(next(self.server.numbers), body)
         self.server.batches[batch.id] = batch
         self._say(batch.look())
 

@@ -1,5 +1,6 @@
 """The app: puts the pieces together, once, and runs jobs. `from batchflow import Batchflow, Job`."""
 
+import logging
 import os
 import random
 import shutil
@@ -42,6 +43,8 @@ from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Parts
 from batchflow.stages.reopen import refuse_other_account, reopen
 from batchflow.stages.revive import revive
+
+_log = logging.getLogger("batchflow")
 
 ANSWERED = (BatchState.COLLECTED, BatchState.DELIVERED, BatchState.FAILED, BatchState.CANCELED)
 """States of batches whose rows have come to an end, whatever it was."""
@@ -89,8 +92,7 @@ class Batchflow:
         self._clock = clock or SystemClock()
         self._on_event = on_event or _silent
         self._memory = Memory(memory)
-        self._owner = uuid7()
-        self._driver: Driver | None = None
+        self._drivers: set[Driver] = set()
         self._stopped = False
 
     async def __aenter__(self) -> "Batchflow":
@@ -110,11 +112,20 @@ class Batchflow:
     def stop(self) -> None:
         """Finish the steps in hand and begin nothing more: `run` returns, and the run can be picked up again."""
         self._stopped = True
-        if self._driver is not None:
-            self._driver.stop()
+        for driver in self._drivers:
+            driver.stop()
 
     async def run(self, job: Job, *, new: bool = False, wait: float | None = None) -> Report:
         """Run a job to its end, or pick up where its last run stopped."""
+        # Two processes that found no run to pick up would both begin one, and both would pay.
+        deciding = self._lease(f"job/{job.file}/{job.name}")
+        await deciding.take_over()
+        try:
+            return await self._run(job, new=new, wait=wait)
+        finally:
+            await deciding.give_back()
+
+    async def _run(self, job: Job, *, new: bool, wait: float | None) -> Report:
         parts = job.parts(self._retry)
         fingerprint = await parts.source.fingerprint()
         last = await self.last(job)
@@ -163,7 +174,7 @@ class Batchflow:
 
     async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
         """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""
-        kit = self._kit(run, job.parts(self._retry), self._lease(run))
+        kit = self._kit(run, job.parts(self._retry), self._lease(f"run/{run.id}"))
         after = ""
         while batches := await self.store.find(Batch, {"run": run.id, "state": ANSWERED}, after=after):
             for batch in batches:
@@ -180,7 +191,7 @@ class Batchflow:
         first: Callable[[Kit], Awaitable[object]] | None = None,
     ) -> Report:
         """Drive one run under its lease; `first` is done before anything else."""
-        lease = self._lease(run)
+        lease = self._lease(f"run/{run.id}")
         await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
@@ -206,11 +217,11 @@ class Batchflow:
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
             driver.stop()
-        self._driver = driver
+        self._drivers.add(driver)
         try:
             return await driver.drive()
         finally:
-            self._driver = None
+            self._drivers.discard(driver)
 
     async def _begin(self, kit: Kit, run: Run) -> None:
         """Write a fresh run down, or wake one that stopped."""
@@ -218,7 +229,7 @@ class Batchflow:
             await kit.commit(Put(run), kit.event("run.started", run.id, run.job))
             return
         await refuse_other_account(kit)
-        if run.state in {RunState.PAUSED, RunState.FAILED}:
+        if (await kit.current()).state in {RunState.PAUSED, RunState.FAILED}:
             await kit.step_run(Resumed(), kit.event("run.resumed", run.id, run.why))
         await reopen(kit)
 
@@ -247,7 +258,11 @@ class Batchflow:
         return runs[0] if runs else None
 
     def _tell(self, event: Event) -> None:
-        self._on_event(event)
+        """Tell what was committed. Who listens badly must not be able to undo it, or to stop what comes next."""
+        try:
+            self._on_event(event)
+        except Exception:  # noqa: BLE001 - it is not our code, and the commit has happened
+            _log.exception("on_event failed on %s", event.kind)
         self._plugins.on_event(event)
 
     def _fresh(self, job: Job, fingerprint: str | None) -> Run:
@@ -261,15 +276,15 @@ class Batchflow:
             created_at=self._clock.now(),
         )
 
-    def _lease(self, run: Run) -> DriverLease:
+    def _lease(self, name: str) -> DriverLease:
         return DriverLease(
-            self.store, self._clock, run=run.id, owner=self._owner, host=socket.gethostname(), pid=os.getpid()
+            self.store, self._clock, name=name, owner=uuid7(), host=socket.gethostname(), pid=os.getpid()
         )
 
     def _kit(self, run: Run, parts: Parts, lease: DriverLease) -> Kit:
         return Kit(
             run=run.id,
-            owner=self._owner,
+            owner=lease.owner,
             lease=lease.name,
             parts=parts,
             store=self.store,

@@ -5,7 +5,7 @@ look again at whatever waited for somebody (`stages.reopen`).
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeAlias
 
@@ -15,11 +15,11 @@ from anyio.abc import TaskGroup
 
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.trouble import Trouble
-from batchflow.machine.batch import AT_PROVIDER, TERMINAL
+from batchflow.machine.batch import RESERVING, TERMINAL
 from batchflow.machine.run import LIVE, Broke, CancelWished, Paused, Settled
 from batchflow.model import errors
 from batchflow.model.change import Put
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Due, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run, RunState, Wish
 from batchflow.model.words import Word
 from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
@@ -45,6 +45,11 @@ IDLE = 0.25
 AGENDA = 200
 OPEN_STATES = [state for state in BatchState if state not in TERMINAL and state is not BatchState.HELD]
 MOVING_STATES = [state for state in OPEN_STATES if state is not BatchState.COLLECTED]
+FLYING = frozenset(MOVING_STATES) - {BatchState.DRAFTED, BatchState.ENDED}
+"""States of batches that are at the provider, or may be. A held batch takes no place: it may wait for its person for days."""
+SUBMIT, DELIVER = "submit/", "deliver/"
+ASKING = ("poll", "resolve", "collect")
+"""Steps that cannot end well unless the provider answered."""
 
 
 class Driver:
@@ -79,27 +84,51 @@ class Driver:
         """Go round until there is nothing more to do here; raise what broke the run."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._lease.keep, self._lost)
-            await self._loop(tasks)
+            try:
+                while await self._round(tasks):
+                    pass
+            except errors.BatchflowError as error:
+                self._fail(error)
+            await self._finish()
             tasks.cancel_scope.cancel()
         if self._failure is not None:
             raise self._failure
         return await self._kit.current()
 
     def _lost(self, error: errors.Locked) -> None:
-        self._failure = error
+        self._fail(error)
+
+    def _fail(self, error: errors.BatchflowError) -> None:
+        """Begin nothing more; the first thing that went wrong is what is told."""
+        self._failure = self._failure or error
         self.stop()
 
-    async def _loop(self, tasks: TaskGroup) -> None:
-        while True:
+    async def _finish(self) -> None:
+        """Let the steps in hand come to their ends: each leaves the store as it should be."""
+        while self._hands:
             self._bell = anyio.Event()
+            await self._bell.wait()
+
+    async def _round(self, tasks: TaskGroup) -> bool:
+        """Look once at what there is to do, and do it or wait; False when there is nothing more."""
+        self._bell = anyio.Event()
+        started = False
+        try:
             run = await self._obey()
-            started = False
             if not self._stopping and run.state in LIVE:
                 started = await self._start_due(run, tasks)
             if not self._hands and (self._stopping or run.state not in LIVE or await self._at_rest(run)):
-                return
-            if not started:
-                await self._nap()
+                return False
+        except (errors.Stale, errors.IllegalTransition) as error:
+            await self._outdated(error)
+        if not started:
+            await self._nap()
+        return True
+
+    async def _outdated(self, error: errors.BatchflowError) -> None:
+        """Look again, since somebody else was quicker; one whose lease is not held is told so at once."""
+        if isinstance(error, errors.Stale) and not error.subject:
+            await self._lease.renew(self._lost)
 
     async def _nap(self) -> None:
         """Sleep until a step is done, something is due, or it is time to listen again."""
@@ -121,7 +150,7 @@ class Driver:
         for wish in await kit.store.find(Wish, {"run": kit.run, "done_at": None}):
             run = await kit.current()
             done = Put(msgspec.structs.replace(wish, version=wish.version + 1, done_at=kit.now()))
-            if wish.verb == "cancel" and not run.cancel and run.state in LIVE:
+            if wish.verb == "cancel" and not run.cancel:
                 await kit.step_run(
                     CancelWished(), done, kit.event("run.canceling", kit.run, "asked for by an operator")
                 )
@@ -148,21 +177,40 @@ class Driver:
         """Begin every step that is due and has a free hand; tell whether any was begun."""
         before = len(self._hands)
         now = self._clock.now()
-        flying = len(await self._kit.store.find(Batch, {"run": run.id, "state": AT_PROVIDER}))
+        moving = {batch.id: batch for batch in await self._kit.every(Batch, {"run": run.id, "state": MOVING_STATES})}
         await self._start_reading(run, tasks)
-        for due in await self._kit.store.due(run.id, now, AGENDA):
-            work = await self._work(due, flying)
-            if work is not None:
-                flying += work[0].startswith("submit")
-                self._start(tasks, *work)
+        self._start_moving(tasks, moving, now)
+        await self._start_agenda(run, tasks, moving, now)
         if self._hurry and "poll" not in self._hands:
             self._hurry = False
-            self._start(tasks, "poll", partial(poll, self._kit, self._lookout, soon=math.inf))
+            self._start(tasks, "poll", partial(poll, self._kit, self._lookout, self._evidence, soon=math.inf))
         await self._start_repacking(run, tasks, now)
         return len(self._hands) > before
 
+    def _start_moving(self, tasks: TaskGroup, moving: Mapping[str, Batch], now: float) -> None:
+        """Look first at what is in flight: no queue of drafts or parts, however long, may keep anybody from that."""
+        for batch in moving.values():
+            if batch.state is not BatchState.DRAFTED and batch.wake_at is not None and batch.wake_at <= now:
+                self._start_batch(tasks, batch, moving)
+
+    async def _start_agenda(self, run: Run, tasks: TaskGroup, moving: Mapping[str, Batch], now: float) -> None:
+        """Begin what has waited longest; where none of it can begin, look further down the list."""
+        before, limit = len(self._hands), AGENDA
+        while True:
+            agenda = await self._kit.store.due(run.id, now, limit)
+            for due in agenda:
+                if due.kind == "delivery":
+                    await self._start_delivery(tasks, due.id)
+                elif due.kind == "batch" and due.id in moving:
+                    self._start_batch(tasks, moving[due.id], moving)
+            if len(self._hands) > before or len(agenda) < limit:
+                return
+            limit *= 8
+
     async def _start_reading(self, run: Run, tasks: TaskGroup) -> None:
         if run.state is not RunState.RUNNING or self._reader is None or "read" in self._hands:
+            return
+        if self._clock.now() < self._reader.resting_until:
             return
         drafted = await self._kit.store.find(Batch, {"run": run.id, "state": BatchState.DRAFTED}, limit=READ_AHEAD)
         if len(drafted) < READ_AHEAD:
@@ -184,69 +232,78 @@ class Driver:
         if chosen:
             self._start(tasks, "repack", partial(repack, self._kit, chosen))
 
-    async def _work(self, due: Due, flying: int) -> tuple[str, Work] | None:
-        """Name the step that a due thing asks for; None when no hand is free for it."""
-        if due.kind == "delivery":
-            return await self._delivery(due.id)
-        if due.kind != "batch":
-            return None
-        batch = await self._kit.batch(due.id)
-        named = self._step(batch, flying)
-        return named if named is not None and named[0] not in self._hands else None
+    def _start_batch(self, tasks: TaskGroup, batch: Batch, moving: Mapping[str, Batch]) -> None:
+        named = self._step(batch, moving)
+        if named is not None and named[0] not in self._hands:
+            self._start(tasks, *named)
 
-    def _step(self, batch: Batch, flying: int) -> tuple[str, Work] | None:
+    def _step(self, batch: Batch, moving: Mapping[str, Batch]) -> tuple[str, Work] | None:
+        """Name the step that a batch is due for; None when no hand is free for it."""
         kit = self._kit
         if self._clock.now() < self._trouble.not_before:
             return None
         match batch.state:
             case BatchState.DRAFTED:
-                sending = sum(name.startswith("submit/") for name in self._hands)
-                if sending >= SUBMITS or flying >= kit.parts.rules.submit.in_flight:
+                if not self._may_submit(moving):
                     return None
                 return f"submit/{batch.id}", partial(submit, kit, batch.id, self._lookout)
             case BatchState.IN_DOUBT:
                 return "resolve", partial(resolve, kit, self._evidence)
             case BatchState.RUNNING | BatchState.CANCELING:
-                return "poll", partial(poll, kit, self._lookout)
+                return "poll", partial(poll, kit, self._lookout, self._evidence)
             case BatchState.ENDED:
                 return "collect", partial(collect, kit, batch.id, self._evidence)
             case _:
                 return None
 
-    async def _delivery(self, id: str) -> tuple[str, Work] | None:
+    def _may_submit(self, moving: Mapping[str, Batch]) -> bool:
+        """Tell whether another batch may be sent: few at once, and not more in flight than the job wants."""
+        sending = {name for name in self._hands if name.startswith(SUBMIT)}
+        begun = sum(batch.state is BatchState.DRAFTED and SUBMIT + batch.id in sending for batch in moving.values())
+        flying = sum(batch.state in FLYING for batch in moving.values())
+        return len(sending) < SUBMITS and flying + begun < self._kit.parts.rules.submit.in_flight
+
+    async def _start_delivery(self, tasks: TaskGroup, id: str) -> None:
+        if all(DELIVER + name in self._hands for name in self._outlets):
+            return
         delivery = await self._kit.store.get(Delivery, id)
         outlet = self._outlets.get(delivery.sink) if delivery is not None else None
-        if outlet is None or f"deliver/{outlet.name}" in self._hands:
-            return None
-        return f"deliver/{outlet.name}", partial(deliver, self._kit, id, outlet)
+        if outlet is not None and DELIVER + outlet.name not in self._hands:
+            self._start(tasks, DELIVER + outlet.name, partial(deliver, self._kit, id, outlet))
 
     def _start(self, tasks: TaskGroup, name: str, work: Work) -> None:
         self._hands.add(name)
         tasks.start_soon(self._do, name, work)
 
     async def _do(self, name: str, work: Work) -> None:
-        """Do one step, and sort what goes wrong: for later, for a person, or for good."""
+        """Do one step, whatever comes of it."""
         try:
             await work()
-            self._passed(name)
-        except errors.Stale as error:
-            # Somebody else changed it first, so the loop looks again. Only the reader cannot: what it took from the
-            # source and did not commit is in nobody's hands, so reading begins again from the last commit, in a new drive.
-            if name == "read":
-                await self._broke(error)
-        except errors.ProviderError as error:
-            await self._troubled(error)
-        except errors.Locked as error:
-            self._lost(error)
-        except errors.BatchflowError as error:
-            await self._broke(error)
+            if name in ASKING:
+                self._trouble.passed()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not tear the other steps down with it
+            await self._sort(name, error)
         finally:
             self._hands.discard(name)
             self._bell.set()
 
-    def _passed(self, name: str) -> None:
-        if name.startswith(("submit", "poll", "resolve", "collect")):
-            self._trouble.passed()
+    async def _sort(self, name: str, error: Exception) -> None:
+        """Sort what went wrong in a step: for later, for a person, or for good."""
+        try:
+            match error:
+                case errors.Stale() if name != "read":
+                    await self._outdated(error)
+                case errors.ProviderError():
+                    await self._troubled(error)
+                case errors.Locked():
+                    self._lost(error)
+                case errors.BatchflowError():
+                    # A reader that could not commit has items in hand that nobody else has: only a new one may go on.
+                    await self._broke(error)
+                case _:
+                    await self._broke(_unexpected(name, error))
+        except errors.BatchflowError as worse:
+            self._fail(worse)
 
     async def _troubled(self, error: errors.ProviderError) -> None:
         """Bear with a provider that does not answer, for as long as the job's patience lasts."""
@@ -254,14 +311,13 @@ class Driver:
         if error.word in {Word.UNAUTHORIZED, Word.NO_CREDIT}:
             await pause(self._kit, error)
             return
-        fresh = not await self._kit.store.find(Batch, {"run": self._kit.run, "state": AT_PROVIDER}, limit=1)
+        fresh = not await self._kit.store.find(Batch, {"run": self._kit.run, "state": list(RESERVING)}, limit=1)
         if self._trouble.unbearable(self._clock.now(), fresh=fresh):
             await pause(self._kit, error)
 
     async def _broke(self, error: errors.BatchflowError) -> None:
         """End the run as failed, resumable; a store that cannot take even that changes nothing about the first error."""
-        self._failure = self._failure or error
-        self.stop()
+        self._fail(error)
         try:
             await self._kit.step_run(Broke(error.message), self._kit.event("run.failed", self._kit.run, error.message))
         except errors.BatchflowError:
@@ -290,3 +346,12 @@ class Driver:
     async def _stuck(self, run: Run) -> bool:
         """Tell whether all that is open are collected batches whose parts are parked."""
         return not await self._kit.store.find(Batch, {"run": run.id, "state": MOVING_STATES}, limit=1)
+
+
+def _unexpected(name: str, error: Exception) -> errors.Bug:
+    bug = errors.Bug(
+        f"the step `{name}` met an error that nobody expected ({type(error).__name__}: {error}). What was committed is kept",
+        hint="please report it, with what `batchflow doctor` says; then run the same command again",
+    )
+    bug.__cause__ = error
+    return bug

@@ -27,16 +27,17 @@ class LeaseLost(errors.Locked):
 
 
 class DriverLease:
-    """A lease on a run, judged by the store's clock, and locally by the one clock that counts while a process sleeps."""
+    """A lease, judged by the store's clock, and locally by the one clock that counts while a process sleeps."""
 
-    def __init__(self, store: StateStore, clock: Clock, *, run: str, owner: str, host: str, pid: int) -> None:
-        self.name = f"run/{run}"
+    def __init__(self, store: StateStore, clock: Clock, *, name: str, owner: str, host: str, pid: int) -> None:
+        self.name = name
         self.owner = owner
         self._store = store
         self._clock = clock
         self._host = host
         self._pid = pid
         self._safe_until = float("-inf")
+        self._since: float | None = None
 
     async def take_over(self) -> None:
         """Take the lease, also from a process of this machine that is dead: nobody need wait for its lease to lapse."""
@@ -48,19 +49,32 @@ class DriverLease:
     async def take(self) -> None:
         """Take the lease or renew it; `Locked` names who has it."""
         asked = self._clock.boot()
-        await self._store.lease(self.name, owner=self.owner, host=self._host, pid=self._pid, ttl=TTL)
+        granted = await self._store.lease(self.name, owner=self.owner, host=self._host, pid=self._pid, ttl=TTL)
+        if self._since is not None and granted.since != self._since:
+            # It lapsed, somebody else drove the run and is done: what this process remembers of it is not true any more.
+            raise LeaseLost("this process slept, and somebody else drove the run meanwhile", hint="run it again")
+        self._since = granted.since
         # Counted from before the call: the store may have granted it at any moment since.
         self._safe_until = asked + TTL
 
     async def keep(self, lost: Callable[[errors.Locked], None]) -> None:
-        """Renew for ever; tell when somebody else has it."""
-        while True:
+        """Renew until it is lost, and tell."""
+        await self._clock.sleep(RENEW)
+        while await self.renew(lost):
             await self._clock.sleep(RENEW)
-            try:
-                await self.take()
-            except errors.Locked as error:
-                lost(error)
-                return
+
+    async def renew(self, lost: Callable[[errors.Locked], None]) -> bool:
+        """Renew once; tell when somebody else has it, or may have. A store that is busy for a moment changes nothing."""
+        try:
+            await self.take()
+        except errors.Locked as error:
+            lost(error)
+            return False
+        except errors.StoreError as error:
+            if self._clock.boot() > self._safe_until:
+                lost(LeaseLost(f"the lease could not be renewed: {error.message}", hint=error.hint or "run it again"))
+                return False
+        return True
 
     def check(self, deadline: float) -> None:
         """Raise when the lease or the deadline (of the boot clock) has passed."""

@@ -1,7 +1,9 @@
 """How long a provider has been out of reach, and when to ask it again."""
 
 from batchflow.machine.backoff import backoff
+from batchflow.machine.cadence import LONGEST_HINT
 from batchflow.model.errors import ProviderError
+from batchflow.model.words import Word
 
 FRESH_PATIENCE = 30.0
 
@@ -17,9 +19,10 @@ class Trouble:
         self.last: ProviderError | None = None
 
     def failed(self, error: ProviderError, now: float) -> None:
-        """Count a failure, and put the next try off."""
-        self._since = now if self._since is None else self._since
-        self.not_before = now + max(error.retry_after or 0.0, backoff(self._failures))
+        """Count a failure, and put the next try off. Being told to wait is an answer: it never wears patience out."""
+        if error.word is not Word.RATE_LIMITED:
+            self._since = now if self._since is None else self._since
+        self.not_before = now + max(min(error.retry_after or 0.0, LONGEST_HINT), backoff(self._failures))
         self._failures += 1
         self.last = error
 

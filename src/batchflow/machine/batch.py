@@ -1,17 +1,16 @@
-r"""The life of a batch: everything that affects its state stands in this file.
+"""The life of a batch: everything that affects its state stands in this file.
 
-    drafted --Intended--> submitting --Accepted--> running --Finished--> ended --Collected--> collected --Delivered--> delivered
-       ^  \                 |  |  |                  |  ^ \                 ^ |
-       |   \--Withdrawn--> canceled |                |  |  \--CancelSent--> canceling --Finished--> ended
-       |                    |  |   \--Oversized--> split
-       |<----PutOff---------|  |-----Rejected-----> failed
-       |                    |
-       |                ReplyLost
-       |                    v        Accepted, Adopted
-       |<----Vanished--- in_doubt ----------------> running
-       |                    |  ^
-       |                    v  |  Reopened
-       |<----Vanished----- held <----GivenUp---- ended            (Disowned: running, canceling, ended -> in_doubt)
+    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled
+    submitting  Accepted -> running, PutOff -> drafted, Rejected -> failed, Oversized -> split, ReplyLost -> in_doubt
+    in_doubt    Accepted -> running, Adopted -> running, Doubted -> in_doubt, Vanished -> drafted, GivenUp -> held
+    held        Accepted -> running, Adopted -> running, Vanished -> drafted, Reopened -> in_doubt
+    running     Seen -> running, Deferred -> running, CancelSent -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
+    canceling   Seen -> canceling, Deferred -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
+    ended       Collected -> collected, Deferred -> ended, Disowned -> in_doubt, GivenUp -> held
+    collected   Delivered -> delivered
+
+and delivered, failed, canceled, split are the ends. The straight way is drafted, submitting, running, ended, collected,
+delivered; `docs/reference/state-machine.md` is this table as a drawing.
 
 Two rules carry the money. A row sits in exactly one place of the books (`PLACE`), and a batch holds its reservation from
 the intent until it is known what was billed (`RESERVING`); `step` returns the moves between them, so that no commit can
@@ -236,7 +235,6 @@ TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
 
 TERMINAL = frozenset({S.DELIVERED, S.FAILED, S.CANCELED, S.SPLIT})
 UNCERTAIN = (S.SUBMITTING, S.IN_DOUBT, S.HELD)
-AT_PROVIDER = (S.SUBMITTING, S.IN_DOUBT, S.HELD, S.RUNNING, S.CANCELING)
 RESERVING = frozenset({S.SUBMITTING, S.IN_DOUBT, S.HELD, S.RUNNING, S.CANCELING, S.ENDED})
 
 PLACE = {S.DRAFTED: "waiting"} | dict.fromkeys(RESERVING, "in_flight")
@@ -255,15 +253,27 @@ def step(batch: Batch, event: AnyEvent) -> Stepped:
     target = TABLE[batch.state].get(type(event))
     if target is None:
         raise IllegalTransition(f"batch {batch.id} is {batch.state}; {type(event).__name__} cannot happen to it there")
-    retried = isinstance(event, (Deferred, PutOff, Doubted))
     after = msgspec.structs.replace(
         batch,
         **({"why": ""} | _told(event)),
         version=batch.version + 1,
         state=target,
-        tries=batch.tries + 1 if retried else 0,
+        tries=_tries(batch, event),
     )
     return Stepped(after, _moves(batch, after, event))
+
+
+def _tries(batch: Batch, event: AnyEvent) -> int:
+    """Count failures in a row: an intent is not yet a success, and waiting for one's turn is not a failure."""
+    match event:
+        case PutOff() | Doubted():
+            return batch.tries + 1
+        case Deferred():
+            return batch.tries + (batch.state is not S.DRAFTED)
+        case Intended():
+            return batch.tries
+        case _:
+            return 0
 
 
 def _told(event: AnyEvent) -> dict[str, Any]:

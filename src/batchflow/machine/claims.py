@@ -6,8 +6,10 @@ first result line once it ended, is proof. So:
 
 - a candidate whose token is ours is adopted, proven;
 - a single candidate for a single intent of its count may be adopted at once, and is proven at collection;
-- while any candidate could be ours, nothing is absent;
+- while any candidate could be ours, nothing is absent, and counting listings begins anew when there is none any more;
 - absence needs two full listings without a candidate and the grace, counted from the last moment a byte may have left.
+
+A count is only worth something where it can be true: a batch at work with nothing left to process tells none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,8 @@ SLACK = 600.0
 LISTINGS = 2
 UNKNOWN = 0
 """The count of a batch whose provider leaves counters out: it could be any."""
+LONGEST = 24 * 3600.0
+"""How long a batch may take, where its provider does not say."""
 PATIENCE = 3600.0
 """A candidate that never ends is waited for until this long after it should have expired."""
 
@@ -35,9 +39,10 @@ class Adopt(msgspec.Struct, frozen=True):
 
 
 class Wait(msgspec.Struct, frozen=True):
-    """Look again later."""
+    """Look again later. `shown` says that the listing holds a candidate, so it is no step towards absence."""
 
     why: str
+    shown: bool = False
 
 
 class GoneMissing(msgspec.Struct, frozen=True):
@@ -58,10 +63,16 @@ def candidates_of(intent: Intent, unknown: Sequence[RemoteBatch], tokens: Mappin
     return [
         remote
         for remote in unknown
-        if remote.count in {intent.count, UNKNOWN}
+        if believed(remote) in {intent.count, UNKNOWN}
         and remote.created_at >= intent.watermark - SLACK
         and tokens.get(remote.id, intent.token) == intent.token
     ]
+
+
+def believed(remote: RemoteBatch) -> int:
+    """Say how many requests a batch holds, as far as its counters can be believed."""
+    done = remote.succeeded + remote.errored + remote.canceled + remote.expired
+    return UNKNOWN if not remote.ended and remote.count == done else remote.count
 
 
 def judge(
@@ -97,12 +108,15 @@ def _judge_one(
         return Adopt(proven[0], proven=True)
     if not found:
         return _absent_yet(intent, now=now, grace=grace)
-    if len(found) == 1 and not rivals and found[0].count == intent.count:
+    if len(found) == 1 and not rivals and believed(found[0]) == intent.count:
         return Adopt(found[0], proven=False)
     if all(_overdue(remote, now) for remote in found):
         names = ", ".join(remote.id for remote in found)
-        return Ask(f"{len(found)} batches of {intent.count} requests could be this one ({names}) and none of them ends")
-    return Wait(f"{len(found)} batches of {intent.count} requests could be this one; the first to end will tell")
+        return Ask(
+            f"{len(found)} batches of {intent.count} requests could be this one ({names}) and none of them tells"
+        )
+    why = f"{len(found)} batches of {intent.count} requests could be this one; the first to end will tell"
+    return Wait(why, shown=True)
 
 
 def _absent_yet(intent: Intent, *, now: float, grace: float) -> Verdict:
@@ -112,4 +126,6 @@ def _absent_yet(intent: Intent, *, now: float, grace: float) -> Verdict:
 
 
 def _overdue(remote: RemoteBatch, now: float) -> bool:
-    return not remote.ended and remote.expires_at is not None and now > remote.expires_at + PATIENCE
+    """Tell whether a batch should long have ended; one that did, and whose token could still not be read, is no better."""
+    expires_at = remote.created_at + LONGEST if remote.expires_at is None else remote.expires_at
+    return now > expires_at + PATIENCE

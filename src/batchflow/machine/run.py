@@ -1,14 +1,16 @@
 """The life of a run.
 
-running --SourceEnded--> draining --Settled--> done
-  |  ^                      |  ^
-Paused Resumed            Paused Resumed
-  v  |                      v  |
-  paused  (read_all remembers which of the two it goes back to)
+    planning   Resumed -> running | draining, CancelWished -> draining, Broke -> failed
+    running    Read -> running | draining, Paused -> paused, Resumed -> running, CancelWished -> draining, Broke -> failed
+    draining   Read -> draining, Paused -> paused, Resumed -> draining, CancelWished -> draining, Settled -> done | canceled, Broke -> failed
+    paused     Read -> paused, Resumed -> running | draining, CancelWished -> draining, Broke -> failed
+    failed     Read -> failed, Resumed -> running | draining, CancelWished -> draining, Broke -> failed
+    done       Reawakened -> draining
+    canceled   Reawakened -> draining
 
-running, draining, paused --CancelWished--> same, with `cancel` set, until every batch is at rest: canceled
-done, canceled --Reawakened--> draining   (dead letters asked again)
-any --Broke--> failed                      (a plugin or a source that cannot go on; resumable)
+`read_all` remembers whether a paused run goes back to running or to draining. A wish to cancel is kept in `cancel` until
+every batch is at rest. A pack that was being read while the run was paused, canceled or broken is still committed: its
+rows wait, and nobody reads them again.
 """
 
 from typing import TypeAlias
@@ -23,71 +25,132 @@ from batchflow.model.words import Word
 S = RunState
 
 
-class Read(msgspec.Struct, frozen=True):
-    """A pack was committed: the source has been read up to here."""
+class Event(msgspec.Struct, frozen=True):
+    """What happened to a run."""
+
+
+class Read(Event, frozen=True):
+    """A pack was committed: the source has been read from `since`, where the run stood, up to `position`."""
 
     position: Position
     ended: bool
+    since: Position = Position()
 
 
-class Paused(msgspec.Struct, frozen=True):
+class Paused(Event, frozen=True):
     """Something must be mended before more money is spent."""
 
     why: str
     word: Word | None = None
 
 
-class Resumed(msgspec.Struct, frozen=True):
+class Resumed(Event, frozen=True):
     """A person, or a new `run`, goes on with it."""
 
 
-class CancelWished(msgspec.Struct, frozen=True):
+class CancelWished(Event, frozen=True):
     """An operator wants it to stop, keeping what is paid for."""
 
 
-class Settled(msgspec.Struct, frozen=True):
+class Settled(Event, frozen=True):
     """Nothing is left to do."""
 
     at: float
 
 
-class Reawakened(msgspec.Struct, frozen=True):
+class Reawakened(Event, frozen=True):
     """Dead letters were asked for again."""
 
 
-class Broke(msgspec.Struct, frozen=True):
+class Broke(Event, frozen=True):
     """It cannot go on."""
 
     why: str
 
 
-Event: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Broke
+AnyEvent: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Broke
 
 LIVE = frozenset({S.RUNNING, S.DRAINING})
 OPEN = frozenset({S.PLANNING, S.RUNNING, S.DRAINING, S.PAUSED, S.FAILED})
 """States of a run that `run` picks up again."""
 
 
-def step(run: Run, event: Event) -> Run:
-    """Take a run along one arrow, or refuse with `IllegalTransition`."""
+TABLE: dict[RunState, dict[type[Event], frozenset[RunState]]] = {
+    S.PLANNING: {
+        Resumed: frozenset({S.RUNNING, S.DRAINING}),
+        CancelWished: frozenset({S.DRAINING}),
+        Broke: frozenset({S.FAILED}),
+    },
+    S.RUNNING: {
+        Read: frozenset({S.RUNNING, S.DRAINING}),
+        Paused: frozenset({S.PAUSED}),
+        Resumed: frozenset({S.RUNNING}),
+        CancelWished: frozenset({S.DRAINING}),
+        Broke: frozenset({S.FAILED}),
+    },
+    S.DRAINING: {
+        Read: frozenset({S.DRAINING}),
+        Paused: frozenset({S.PAUSED}),
+        Resumed: frozenset({S.DRAINING}),
+        CancelWished: frozenset({S.DRAINING}),
+        Settled: frozenset({S.DONE, S.CANCELED}),
+        Broke: frozenset({S.FAILED}),
+    },
+    S.PAUSED: {
+        Read: frozenset({S.PAUSED}),
+        Resumed: frozenset({S.RUNNING, S.DRAINING}),
+        CancelWished: frozenset({S.DRAINING}),
+        Broke: frozenset({S.FAILED}),
+    },
+    S.FAILED: {
+        Read: frozenset({S.FAILED}),
+        Resumed: frozenset({S.RUNNING, S.DRAINING}),
+        CancelWished: frozenset({S.DRAINING}),
+        Broke: frozenset({S.FAILED}),
+    },
+    S.DONE: {Reawakened: frozenset({S.DRAINING})},
+    S.CANCELED: {Reawakened: frozenset({S.DRAINING})},
+}
+
+
+def step(run: Run, event: AnyEvent) -> Run:
+    """Take a run along one arrow, or refuse with `IllegalTransition`.
+
+    Reading is compare-and-swap on the place too: two readers of one run would pay for every record twice.
+    """
+    if type(event) not in TABLE[run.state]:
+        raise IllegalTransition(f"run {run.id} is {run.state}; {type(event).__name__} cannot happen to it there")
     match event:
-        case Read() if run.state is S.RUNNING:
-            state = S.DRAINING if event.ended else S.RUNNING
-            return _next(run, state=state, position=event.position, read_all=event.ended)
-        case Paused() if run.state in LIVE:
+        case Read():
+            return _read(run, event)
+        case Paused():
             return _next(run, state=S.PAUSED, why=event.why, word=event.word)
-        case Resumed() if run.state in OPEN:
+        case Resumed():
             return _next(run, state=S.DRAINING if run.read_all else S.RUNNING, why="", word=None)
-        case CancelWished() if run.state in OPEN:
-            return _next(run, cancel=True, state=S.DRAINING, read_all=True, why="canceled")
-        case Settled() if run.state is S.DRAINING:
+        case CancelWished():
+            return _next(run, cancel=True, state=S.DRAINING, read_all=True, why="canceled", word=None)
+        case Settled():
             return _next(run, state=S.CANCELED if run.cancel else S.DONE, ended_at=event.at)
-        case Reawakened() if run.state in {S.DONE, S.CANCELED}:
+        case Reawakened():
             return _next(run, state=S.DRAINING, ended_at=None, cancel=False, why="")
-        case Broke() if run.state in OPEN:
+        case Broke():
             return _next(run, state=S.FAILED, why=event.why)
-        case _:
-            raise IllegalTransition(f"run {run.id} is {run.state}; {type(event).__name__} cannot happen to it there")
+
+
+def _read(run: Run, event: Read) -> Run:
+    if _encoded(event.since) != _encoded(run.position):
+        raise IllegalTransition(
+            f"run {run.id} was read up to {run.position}, not {event.since}: somebody else reads it too, and what was read "
+            "here is not committed"
+        )
+    ended = event.ended or run.read_all
+    state = S.DRAINING if ended and run.state is S.RUNNING else run.state
+    return _next(run, state=state, position=event.position, read_all=ended)
+
+
+def _encoded(position: Position) -> bytes:
+    """Make places comparable: one that came back from a store has lists where a source may have given tuples."""
+    return msgspec.json.encode(position, order="sorted")
 
 
 def _next(run: Run, **changes: object) -> Run:

@@ -4,7 +4,7 @@ Deciding keeps one byte per row; rendering starts again from the params, so that
 as objects. The same code serves the synchronous Messages API.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +36,11 @@ _WORDS: Final = (*_ANSWERED, *_UNBILLED)
 _CODE: Final = {word: number for number, word in enumerate(_WORDS)}
 _IN_FLIGHT = 0.25
 """The share of rows that a cancel finds already running, and that complete."""
+
+
+def coded(words: Iterable[str]) -> bytearray:
+    """What became of each row, as a batch keeps it."""
+    return bytearray(_CODE[word] for word in words)
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ from batchflow.sim.batches import Account, Batch, Fate, Shelf, Status
 from batchflow.sim.cache import PromptCache
 from batchflow.sim.clock import SimClock, rfc3339
 from batchflow.sim.draw import Draw, digest
+from batchflow.sim.example import ID as EXAMPLE
+from batchflow.sim.example import example
 from batchflow.sim.faults import FaultPlan, Faults, Hits
 from batchflow.sim.rows import Counts, Judge, counts
 from batchflow.sim.validate import Context, Request
@@ -195,7 +197,10 @@ class World:
 
     def find(self, identity: str, account: Account) -> Batch:
         """The batch, or the API's 404."""
-        batch = self.shelf.find(identity, account, self.now())
+        now = self.now()
+        if identity == EXAMPLE:
+            return example(account, now)
+        batch = self.shelf.find(identity, account, now)
         if batch is None:
             raise wire.not_found(identity)
         return batch

@@ -1,7 +1,7 @@
 """Collect: fetch the results, check that every row came back, decide each row's fate, and book the money."""
 
 from array import array
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,13 +18,14 @@ from batchflow.stages.evidence import Evidence
 from batchflow.stages.harvest import Harvest
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
+from batchflow.stages.listing import result_lines
 from batchflow.stages.objects import LinesWriter
 from batchflow.stages.route import deliveries
 from batchflow.stages.verdicts import Verdicts
 
 MEMORY = 4 << 20
-DOWNLOADS = 6
-"""Tries before a person is asked about results that stay short or unreadable."""
+DOWNLOADS = 10
+"""Tries before a person is asked about results that stay away, short or unreadable: five minutes, with the waits between."""
 
 
 async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
@@ -34,17 +35,21 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
         return
     intents = await kit.store.find(Intent, {"batch": id})
     tokens = {batch.token} | {intent.token for intent in intents}
+    remotes = await _remotes(kit, batch)
+    if await _stop_twins(kit, remotes[1:]):
+        await _defer(kit, batch, "waits for its twin, which was created after all")
+        return
     harvest = Harvest(batch.count, tokens, kit.prices)
     try:
         async with kit.hold(MEMORY):
-            parts = await _download(kit, batch, harvest)
+            parts = await _download(kit, batch, remotes, harvest)
     except errors.BadReply as error:
         await _again(kit, batch, error.message, 0.0)
         return
     except errors.Refused as error:
         await _withheld(kit, batch, error)
         return
-    if harvest.stranger and not batch.proven:
+    if harvest.theirs and not batch.proven:
         evidence.tokens[batch.remote] = harvest.stranger
         await _disown(kit, batch, harvest.stranger)
         return
@@ -54,21 +59,36 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
     await _book(kit, batch, intents, harvest, parts)
 
 
-async def _download(kit: Kit, batch: Batch, harvest: Harvest) -> list[Blob]:
-    """Store the results of every remote batch that this one became: one, except for twins."""
+async def _remotes(kit: Kit, batch: Batch) -> list[str]:
+    """Name every remote batch that this one became: one, except for twins."""
     facts = await kit.store.find(Remote, {"batch": batch.id})
-    remotes = [batch.remote, *(fact.id for fact in facts if fact.id != batch.remote)]
+    return [batch.remote, *(fact.id for fact in facts if fact.id != batch.remote)]
+
+
+async def _stop_twins(kit: Kit, remotes: Sequence[str]) -> bool:
+    """Cancel twins that are still at work, since their answers are paid for and not needed; tell whether there are any."""
+    working = False
+    for remote in remotes:
+        twin = await kit.provider.status(remote)
+        if twin is not None and not twin.ended:
+            working = True
+            await kit.provider.cancel(remote)
+    return working
+
+
+async def _download(kit: Kit, batch: Batch, remotes: Sequence[str], harvest: Harvest) -> list[Blob]:
+    """Store the results, one object for each remote batch."""
     parts: list[Blob] = []
     orders: list[array[int]] = []
-    for number, remote in enumerate(remotes):
-        name = f"{batch.run}/{batch.id}/results-{batch.version}-{number}"
+    for remote in remotes:
+        name = f"{batch.run}/{batch.id}/results-{kit.fresh()}"
         async with kit.blobs.create(name) as blob:
             writer = LinesWriter(blob)
             order = array("I")
             await _fetch(kit, remote, harvest, writer, order, orders)
             orders.append(order)
             parts.append(await writer.finish(order))
-        if harvest.stranger and not batch.proven:
+        if harvest.theirs and not batch.proven:
             break
     return parts
 
@@ -81,7 +101,7 @@ async def _fetch(
     order: "array[int]",
     earlier: "Sequence[array[int]]",
 ) -> None:
-    lines = _lines(kit.provider.results(remote))
+    lines = result_lines(kit.provider.results(remote))
     try:
         async for chunk, size in lines:
             harvest.take(kit.provider.read(chunk), order, earlier)
@@ -90,37 +110,24 @@ async def _fetch(
         await lines.aclose()
 
 
-async def _lines(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[tuple[list[bytes], int]]:
-    """Cut a stream of bytes at newlines, and nowhere else: JSON text may hold every other line separator."""
-    rest: list[bytes] = []
-    try:
-        async for piece in pieces:
-            head, newline, tail = piece.rpartition(b"\n")
-            if not newline:
-                rest.append(piece)
-                continue
-            lines = [line for line in b"".join([*rest, head]).split(b"\n") if line and not line.isspace()]
-            rest = [tail] if tail else []
-            if lines:
-                yield lines, sum(map(len, lines))
-    finally:
-        await pieces.aclose()
-    last = b"".join(rest)
-    if last.strip():
-        yield [last], len(last)
-
-
 async def _complaint(kit: Kit, batch: Batch, harvest: Harvest) -> str:
     """Say what is wrong with the results as a whole; empty when every row is accounted for."""
     if harvest.malformed:
         return f"{harvest.malformed} result lines cannot be read"
     if not harvest.missing:
         return ""
+    if not batch.proven and not any(harvest.words):
+        return "no line tells whose batch it is"
     remote = await kit.provider.status(batch.remote)
     if remote is not None and remote.count == batch.count and harvest.succeeded >= remote.succeeded:
         return ""
     told = f"; the provider says {remote.succeeded} succeeded" if remote is not None else ""
     return f"{harvest.missing} of {batch.count} rows have no result line{told}"
+
+
+async def _defer(kit: Kit, batch: Batch, why: str) -> None:
+    stepped = step(batch, Deferred(wake_at=kit.now() + backoff(batch.tries), why=why))
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
 
 
 async def _again(kit: Kit, batch: Batch, why: str, after: float) -> None:
@@ -172,15 +179,15 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
         canceled=canceled,
     )
     stepped = step(batch, event)
-    money = harvest.money
+    money = harvest.total()
     waste = verdicts.wasted + harvest.extra.paid
     counts = {
         "batches": 1,
-        "paid": money.paid + harvest.extra.paid,
-        "listed": money.listed + harvest.extra.listed,
+        "paid": money.paid,
+        "listed": money.listed,
         "waste": waste,
-        "input_tokens": money.input_tokens + harvest.extra.input_tokens,
-        "output_tokens": money.output_tokens + harvest.extra.output_tokens,
+        "input_tokens": money.input_tokens,
+        "output_tokens": money.output_tokens,
         "retried": again,
     }
     await kit.commit(
@@ -215,7 +222,7 @@ async def _judge(kit: Kit, batch: Batch, harvest: Harvest, parts: Sequence[Blob]
 
 
 def _ledger(kit: Kit, batch: Batch, harvest: Harvest, waste: int) -> list[Step]:
-    money = harvest.money
+    money = harvest.total()
     entry = Entry(
         id=f"{batch.id}/settle",
         run=kit.run,

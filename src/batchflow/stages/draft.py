@@ -26,6 +26,8 @@ from batchflow.stages.wall import blame, wall
 TOKEN_LENGTH = 20
 STRIDE = 512
 """Items looked at in one go: a pack's limits are checked between them."""
+MOST_READ = 200_000
+"""Items after which a pack is committed though it is not full: a source of nothing but duplicates must not fill memory."""
 EXAMPLES = 5
 """Duplicates named in one event; the books count the others."""
 
@@ -74,6 +76,8 @@ class Pages:
         self._items: list[Item] = []
         self._at = 0
         self.ended = False
+        self.rest = 0.0
+        """Seconds for which the source has nothing to give; none while it has."""
 
     @property
     def position(self) -> Position:
@@ -84,6 +88,7 @@ class Pages:
 
     async def ready(self) -> bool:
         """Fetch the next page if the one at hand is used up; False when there is none (any more, or for now)."""
+        self.rest = 0.0
         while self._at == len(self._items) and not self.ended:
             with wall(self._source, "while it was read"):
                 page = await anext(self._pages, None)
@@ -91,6 +96,7 @@ class Pages:
                 self.ended = True
                 break
             if isinstance(page, Idle):
+                self.rest = page.wake
                 return False
             self._before, self._items, self._after = self._after, page.items, page.cursor
             self._at = min(self._skip, len(page.items))
@@ -120,6 +126,9 @@ class Reader:
         self._place = read
         """How many items of the source have been taken in all, over every restart."""
         self._pages = Pages(kit.parts.source, start)
+        self._since = start
+        self.resting_until = 0.0
+        """There is nothing to read before then."""
         self._encode = msgspec.json.Encoder().encode
         source = kit.parts.source
         self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
@@ -132,9 +141,11 @@ class Reader:
         async with Pack(self._kit) as pack:
             full = False
             while not full and await self._pages.ready():
-                full = await self._fill(pack, tally, limits)
+                full = await self._fill(pack, tally, limits) or tally.read >= MOST_READ
             batch = await pack.seal() if pack.rows else None
-        await self._commit(batch, tally)
+        self.resting_until = self._kit.now() + self._pages.rest
+        if tally.read or self._pages.ended:
+            await self._commit(batch, tally)
         return not self._pages.ended
 
     async def close(self) -> None:
@@ -258,8 +269,11 @@ class Reader:
             steps += await reject(kit, tally.rejects)
         if tally.doubles:
             steps.append(kit.event("records.duplicate", text=", ".join(tally.doubles), data={"count": tally.duplicate}))
-        await kit.step_run(Read(self._pages.position, self._pages.ended), Count(kit.run, books), *steps)
+        position = self._pages.position
+        await kit.step_run(Read(position, self._pages.ended, self._since), Count(kit.run, books), *steps)
+        self._since = position
         if batch is not None:
             await self._seen.checkpoint(batch.id)
         if self._acknowledge and tally.keys:
-            await self._acknowledge(tally.keys)
+            with wall(kit.parts.source, "when it was told what is safe"):
+                await self._acknowledge(tally.keys)

@@ -98,6 +98,23 @@ class Harvest:
         money.output_tokens += usage.output_tokens or 0
 
     @property
+    def theirs(self) -> bool:
+        """Tell whether every line is somebody else's. One stray line among ours does not make a batch foreign."""
+        return bool(self.stranger) and not any(self.words)
+
+    def total(self) -> Money:
+        """Add what was lost to what was kept: all of it was paid."""
+        kept, lost = self.money, self.extra
+        return Money(
+            paid=kept.paid + lost.paid,
+            listed=kept.listed + lost.listed,
+            rows=kept.rows + lost.rows,
+            input_tokens=kept.input_tokens + lost.input_tokens,
+            output_tokens=kept.output_tokens + lost.output_tokens,
+            unpriced=kept.unpriced | lost.unpriced,
+        )
+
+    @property
     def missing(self) -> int:
         """Count the rows without a line."""
         return self.words.count(0)

@@ -6,13 +6,13 @@ A kit belongs to one driver of one run. Stages hold nothing else; whatever they 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from batchflow.machine import run as run_machine
-from batchflow.model.change import Change, Holding, Note, Put, Step
+from batchflow.model.change import Change, Entity, Fact, Holding, Note, Put, Step
 from batchflow.model.errors import Stale
 from batchflow.model.rules import Rules
-from batchflow.model.state import Batch, Event, Run
+from batchflow.model.state import Batch, Event, Intent, Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
@@ -23,6 +23,7 @@ from batchflow.ports.sink import Sink
 from batchflow.ports.source import Source
 from batchflow.ports.state import StateStore
 
+T = TypeVar("T", bound=Entity | Fact)
 On: TypeAlias = Literal["ok", "dead", "all"]
 
 
@@ -110,7 +111,16 @@ class Kit:
             raise Stale(f"batch {id} is not in the store any more")
         return batch
 
-    async def step_run(self, event: run_machine.Event, *more: Step) -> Run:
+    async def every(self, kind: type[T], where: Mapping[str, Any]) -> list[T]:
+        """List all entities of a kind, however many: for sets that are small but have no limit."""
+        found: list[T] = []
+        after = ""
+        while page := await self.store.find(kind, where, after=after):
+            found += page
+            after = getattr(page[-1], "token" if kind is Intent else "id")
+        return found
+
+    async def step_run(self, event: run_machine.AnyEvent, *more: Step) -> Run:
         """Take the run along one arrow, together with other changes; somebody else's change in between is read again."""
         while True:
             run = run_machine.step(await self.current(), event)

@@ -1,6 +1,6 @@
-"""One walk down the provider's listing, newest first, as far as somebody needs it."""
+"""How the provider's two long answers are walked through: its listing, newest first, and a file of results."""
 
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
 
 from batchflow.model.remote import RemoteBatch
 from batchflow.stages.kit import Kit
@@ -21,3 +21,23 @@ async def list_until(kit: Kit, since: float, wanted: Collection[str] | None = No
     finally:
         await pages.aclose()
     return found
+
+
+async def result_lines(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[tuple[list[bytes], int]]:
+    """Cut a stream of bytes at newlines, and nowhere else: JSON text may hold every other line separator."""
+    rest: list[bytes] = []
+    try:
+        async for piece in pieces:
+            head, newline, tail = piece.rpartition(b"\n")
+            if not newline:
+                rest.append(piece)
+                continue
+            lines = [line for line in b"".join([*rest, head]).split(b"\n") if line and not line.isspace()]
+            rest = [tail] if tail else []
+            if lines:
+                yield lines, sum(map(len, lines))
+    finally:
+        await pieces.aclose()
+    last = b"".join(rest)
+    if last.strip():
+        yield [last], len(last)

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import anyio
+
 from batchflow.stages.kit import Kit
 
 DIRECT = 4
@@ -14,6 +16,8 @@ class Lookout:
     def __init__(self) -> None:
         self._newest: float | None = None
         self._looks = Counter[str]()
+        self.turn = anyio.Lock()
+        """Held while an intent is prepared."""
 
     def seen(self, created_at: float) -> None:
         """Move the mark up."""

@@ -8,6 +8,7 @@ from batchflow.machine.claims import PATIENCE, SLACK
 from batchflow.model.change import Count, Put
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState
+from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
 from batchflow.stages.lookout import Lookout
@@ -18,7 +19,7 @@ TOGETHER = 5.0
 """Batches whose turn is at most this far off share the listing at hand."""
 
 
-async def poll(kit: Kit, lookout: Lookout, *, soon: float = TOGETHER) -> None:
+async def poll(kit: Kit, lookout: Lookout, evidence: Evidence, *, soon: float = TOGETHER) -> None:
     """Look at every batch in flight whose turn has come, or comes within `soon` seconds."""
     flying = await _flying(kit, soon)
     if not flying:
@@ -32,7 +33,7 @@ async def poll(kit: Kit, lookout: Lookout, *, soon: float = TOGETHER) -> None:
         if remote is None or (not remote.ended and lookout.direct(batch.id)):
             remote = await kit.provider.status(batch.remote) or remote
         await _look(kit, batch, remote)
-    await _watch(kit, list(listed.values()))
+    await _watch(kit, list(listed.values()), evidence)
 
 
 async def _flying(kit: Kit, within: float) -> Sequence[Batch]:
@@ -81,9 +82,9 @@ async def _cancel(kit: Kit, batch: Batch) -> bool:
     return await kit.provider.cancel(batch.remote) is not None
 
 
-async def _watch(kit: Kit, listed: Sequence[RemoteBatch]) -> None:
+async def _watch(kit: Kit, listed: Sequence[RemoteBatch], evidence: Evidence) -> None:
     """Look out for batches that were thought never to have been created."""
-    absent = await kit.store.find(Intent, {"run": kit.run, "state": IntentState.ABSENT})
+    absent = await kit.every(Intent, {"run": kit.run, "state": IntentState.ABSENT})
     watched = [intent for intent in absent if intent.watch_until is not None and intent.watch_until > kit.now()]
     if watched:
-        await find_twins(kit, watched, listed)
+        await find_twins(kit, watched, listed, evidence)

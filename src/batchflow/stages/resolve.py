@@ -24,20 +24,24 @@ WATCH = 48 * 3600.0
 
 async def resolve(kit: Kit, evidence: Evidence) -> None:
     """Judge every open intent of the store against one listing; move the batches of this run."""
-    doubted = {b.token: b for b in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.IN_DOUBT})}
-    intents = [i for i in await kit.store.find(Intent, {"state": IntentState.OPEN}) if await _in_doubt(kit, i)]
-    mine = [intent for intent in intents if intent.token in doubted]
-    if not mine:
+    doubted = {b.token: b for b in await kit.every(Batch, {"run": kit.run, "state": BatchState.IN_DOUBT})}
+    if not doubted or await _by_fact(kit, doubted):
         return
-    if stranger := next((i for i in mine if not same_account(i.binding, kit.provider.binding())), None):
-        await _wrong_account(kit, doubted[stranger.token], stranger)
+    intents = [i for i in await kit.every(Intent, {"state": IntentState.OPEN}) if await _in_doubt(kit, i)]
+    mine = [intent for intent in intents if intent.token in doubted]
+    if len(mine) < len(doubted):
+        await _without_intent(kit, [batch for token, batch in doubted.items() if token not in {i.token for i in mine}])
         return
     started = kit.now()
-    if await _by_fact(kit, doubted):
+    unknown = await _unknown(kit, intents, evidence)
+    # After the listing, for it is from replies that a provider learns whose account it uses.
+    if strangers := [intent for intent in mine if not same_account(intent.binding, kit.provider.binding())]:
+        for intent in strangers:
+            await _wrong_account(kit, doubted[intent.token], intent)
         return
-    unknown = await _unknown(kit, min(intent.watermark for intent in intents) - SLACK)
     claimed = {remote.id: remote for i in intents for remote in candidates_of(i, unknown, evidence.tokens)}
-    await evidence.read(kit, claimed.values())
+    evidence.shown |= claimed
+    await evidence.read(kit, claimed.values(), {intent.token for intent in intents})
     grace = kit.parts.rules.submit.grace
     verdicts = judge(intents, unknown, evidence.tokens, now=started, grace=grace)
     for intent in mine:
@@ -54,13 +58,12 @@ async def _in_doubt(kit: Kit, intent: Intent) -> bool:
 
 
 def same_account(one: Binding, other: Binding) -> bool:
-    """Tell whether two calls go to the same workspace, as far as is known."""
+    """Tell whether two calls go to the same workspace. Where it is known it decides: one key may open several."""
     if one.base_url != other.base_url:
         return False
-    if one.key == other.key:
-        return True
-    known = one.organization and one.workspace and other.organization and other.workspace
-    return bool(known) and (one.organization, one.workspace) == (other.organization, other.workspace)
+    if one.organization and one.workspace and other.organization and other.workspace:
+        return (one.organization, one.workspace) == (other.organization, other.workspace)
+    return one.key == other.key
 
 
 async def _wrong_account(kit: Kit, batch: Batch, intent: Intent) -> None:
@@ -74,22 +77,30 @@ async def _wrong_account(kit: Kit, batch: Batch, intent: Intent) -> None:
 
 async def _by_fact(kit: Kit, doubted: Mapping[str, Batch]) -> bool:
     """Look in our own books first: a reply that was noted before the crash settles it."""
-    facts = await kit.store.find(Remote, {"token": list(doubted)})
-    for fact in facts:
-        await _move(
-            kit, doubted[fact.token], Adopted(wake_at=kit.now(), remote=fact.id, expires_at=None, proven=True), []
-        )
+    facts = {fact.token: fact for fact in await kit.every(Remote, {"token": list(doubted)})}
+    for token, fact in facts.items():
+        found = Adopted(wake_at=kit.now(), remote=fact.id, expires_at=None, proven=True)
+        intents = await kit.store.find(Intent, {"token": token, "state": IntentState.OPEN})
+        await _move(kit, doubted[token], found, [Put(_changed(i, state=IntentState.ACCEPTED)) for i in intents])
     return bool(facts)
 
 
-async def _unknown(kit: Kit, since: float) -> list[RemoteBatch]:
-    """List the batches that no fact of ours names."""
-    listed = [remote for remote in await list_until(kit, since) if remote.created_at >= since]
-    known = {
-        fact.id
-        for fact in await kit.store.find(Remote, {"id": [remote.id for remote in listed]}, limit=len(listed) + 1)
-    }
-    return [remote for remote in listed if remote.id not in known]
+async def _without_intent(kit: Kit, batches: Sequence[Batch]) -> None:
+    """Hold what nothing is known about: its intent was settled otherwise, so it must not be sent again on our word."""
+    for batch in batches:
+        await _move(kit, batch, GivenUp(why="nothing is known any more about the call that sent it"), [])
+
+
+async def _unknown(kit: Kit, intents: Sequence[Intent], evidence: Evidence) -> list[RemoteBatch]:
+    """List the batches that no fact of ours names, and those that an earlier listing showed and this one leaves out."""
+    since = min(intent.watermark for intent in intents) - SLACK
+    found = {remote.id: remote for remote in await list_until(kit, since) if remote.created_at >= since}
+    for id in evidence.shown.keys() - found.keys() - evidence.tokens.keys():
+        remote = await kit.provider.status(id)
+        if remote is not None:
+            found[id] = remote
+    known = {fact.id for fact in await kit.store.find(Remote, {"id": list(found)}, limit=len(found) + 1)}
+    return [remote for id, remote in found.items() if id not in known]
 
 
 async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, started: float) -> None:
@@ -106,10 +117,11 @@ async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, starte
             await _move(
                 kit, batch, GivenUp(why=f"{why}. At most one batch of {batch.count} requests may have been paid"), []
             )
-        case Wait(why=why):
-            healthy = _changed(intent, healthy=intent.healthy + 1) if started >= intent.last_byte_at else intent
+        case Wait(why=why, shown=shown):
+            healthy = 0 if shown else intent.healthy + (started >= intent.last_byte_at)
+            counted = [Put(_changed(intent, healthy=healthy))] if healthy != intent.healthy else []
             wake = kit.now() + min(LOOK_AGAIN, backoff(batch.tries))
-            await _move(kit, batch, Doubted(wake_at=wake, why=why), [Put(healthy)] if healthy is not intent else [])
+            await _move(kit, batch, Doubted(wake_at=wake, why=why), counted)
 
 
 async def _gone(kit: Kit, batch: Batch, intent: Intent) -> None:

@@ -1,7 +1,9 @@
 """Split: the rows of a batch that is too large for the provider go into smaller ones, in order."""
 
+from batchflow.machine.batch import UNCERTAIN
+from batchflow.machine.packing import target_rows
 from batchflow.model.change import Put, Step
-from batchflow.model.state import Batch
+from batchflow.model.state import Batch, BatchState
 from batchflow.stages.context import decode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import read_footer, read_frames
@@ -18,9 +20,11 @@ async def split(kit: Kit, batch: Batch, most: int) -> list[Step]:
     rows: list[bytes] = []
     drafted: list[Step] = []
     left = batch.count
+    taken = {other.count for other in await kit.store.find(Batch, {"state": [*UNCERTAIN, BatchState.DRAFTED]})}
     try:
         while left:
-            want = min(most, left)
+            want = min(target_rows(most, kit.draw(), taken), left)
+            taken.add(want)
             async with Pack(kit, retry=batch.retry) as pack:
                 while pack.rows < want:
                     if not lines:

@@ -6,11 +6,11 @@ then what is known: accepted, refused, or in doubt. A batch whose reply is lost 
 
 from collections.abc import AsyncGenerator, Sequence
 
+import anyio
 import msgspec
 
 from batchflow.machine.backoff import backoff
 from batchflow.machine.batch import (
-    UNCERTAIN,
     Accepted,
     Deferred,
     Intended,
@@ -21,6 +21,7 @@ from batchflow.machine.batch import (
     Withdrawn,
     step,
 )
+from batchflow.machine.cadence import LONGEST_HINT
 from batchflow.machine.run import LIVE, Paused
 from batchflow.model import errors
 from batchflow.model.change import Cap, Count, Note, Put, Step
@@ -33,10 +34,16 @@ from batchflow.stages.kit import Kit
 from batchflow.stages.lookout import Lookout
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.split import split
+from batchflow.stages.wall import blame
 
 MEMORY = 2 << 20
 PAUSING = frozenset({Word.UNAUTHORIZED, Word.NO_CREDIT})
 FIRST_POLL = 1.0
+UNSETTLED = (BatchState.SUBMITTING, BatchState.IN_DOUBT)
+ABANDONED = 3600.0
+"""A call that was made so long ago and never settled is of a run that nobody drives: nobody should wait for it."""
+SETTLING = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED)
+"""States of batches that will give back by themselves what they reserved."""
 
 
 async def submit(kit: Kit, id: str, lookout: Lookout) -> None:
@@ -48,14 +55,20 @@ async def submit(kit: Kit, id: str, lookout: Lookout) -> None:
     if batch.cancel or run.cancel:
         await withdraw(kit, batch)
         return
+    async with kit.hold(MEMORY):
+        # One at a time: two calls that looked for rivals together would not see each other.
+        async with lookout.turn:
+            intent = await _prepare(kit, batch, lookout)
+        if intent is not None:
+            await _send(kit, intent, lookout)
+
+
+async def _prepare(kit: Kit, batch: Batch, lookout: Lookout) -> Intent | None:
+    """Commit the intent, unless another batch or the budget is in the way."""
     if rival := await _rival(kit, batch):
         await _defer(kit, batch, 2.0, f"waits for batch {rival}, which has as many requests and an unknown fate")
-        return
-    intent = await _intend(kit, batch, await lookout.watermark(kit))
-    if intent is None:
-        return
-    async with kit.hold(MEMORY):
-        await _send(kit, intent, lookout)
+        return None
+    return await _intend(kit, batch, await lookout.watermark(kit))
 
 
 async def withdraw(kit: Kit, batch: Batch) -> None:
@@ -71,8 +84,9 @@ async def withdraw(kit: Kit, batch: Batch) -> None:
 
 async def _rival(kit: Kit, batch: Batch) -> str:
     """Find a batch of the same size whose fate is unknown: while there is one, a lost reply could not be told apart."""
-    uncertain = await kit.store.find(Batch, {"state": UNCERTAIN, "count": batch.count})
-    return next((other.id for other in uncertain if other.id != batch.id), "")
+    unsettled = await kit.store.find(Batch, {"state": UNSETTLED, "count": batch.count})
+    recent = [other for other in unsettled if (other.submitted_at or 0.0) > kit.now() - ABANDONED]
+    return next((other.id for other in recent if other.id != batch.id), "")
 
 
 async def _defer(kit: Kit, batch: Batch, after: float, why: str) -> None:
@@ -106,9 +120,8 @@ async def _intend(kit: Kit, batch: Batch, watermark: float) -> Intent | None:
 
 
 async def _over_budget(kit: Kit, batch: Batch) -> None:
-    """Wait for reservations in flight to be settled; with none in flight the money is really gone."""
-    books = await kit.store.books(kit.run)
-    if books["reserved"]:
+    """Wait for reservations in flight to be settled; with none that settles by itself the money is really gone."""
+    if await kit.store.find(Batch, {"run": kit.run, "state": SETTLING}, limit=1):
         await _defer(kit, batch, 5.0, "waits for the budget: batches in flight hold the rest of it")
         return
     await kit.step_run(
@@ -139,8 +152,16 @@ async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
         await _refused(kit, batch, intent, error)
     except errors.ReplyLost as error:
         await lost(kit, batch, intent, error.message)
+    except errors.Locked:
+        raise  # Whoever drives the run now finds the intent, and what became of it.
+    except (errors.StoreError, errors.Bug) as error:
+        await _take_back(kit, batch, intent, error)
+    except Exception as error:
+        await lost(kit, batch, intent, f"the call broke down ({error})")
+        raise blame(kit.provider, f"while it submitted batch {batch.id}", error) from error
     else:
-        await _accepted(kit, batch, intent, remote)
+        with anyio.CancelScope(shield=True):
+            await _accepted(kit, intent, remote)
         lookout.seen(remote.created_at)
     finally:
         await chunks.aclose()
@@ -152,14 +173,15 @@ async def _chunks(kit: Kit, batch: Batch) -> AsyncGenerator[Sequence[bytes]]:
         yield lines
 
 
-async def _accepted(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> None:
-    """Write down that money was spent: first as a fact that needs no permission, then as the batch's new state."""
+async def _accepted(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
+    """Write down that money was spent, as the batch's new state; where that cannot be, as a fact that needs no permission."""
     now = kit.now()
-    fact = Note(Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=now))
+    fact = Note(Remote(id=remote.id, run=kit.run, batch=intent.batch, token=intent.token, at=now))
     accepted = Accepted(wake_at=now + FIRST_POLL, remote=remote.id, expires_at=remote.expires_at)
-    stepped = step(batch, accepted)
     done = msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED)
     try:
+        batch = await kit.batch(intent.batch)
+        stepped = step(batch, accepted)
         await kit.commit(
             fact,
             Put(stepped.batch),
@@ -167,14 +189,24 @@ async def _accepted(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch)
             Count(kit.run, stepped.books),
             kit.event("batch.submitted", batch.id, f"{batch.count} requests as {remote.id}", {"remote": remote.id}),
         )
-    except errors.StoreError:
+    except errors.BatchflowError as error:
         await kit.record(fact)
+        if isinstance(error, errors.Stale) and error.subject == intent.batch:
+            await _accepted(kit, intent, remote)
+            return
         raise
+
+
+async def _take_back(kit: Kit, batch: Batch, intent: Intent, error: errors.BatchflowError) -> None:
+    """Undo the intent of a call that broke off on our side, before its end: no server can have understood it."""
+    stepped = step(batch, PutOff(wake_at=kit.now() + backoff(batch.tries), why=error.message))
+    await kit.commit(Put(stepped.batch), Put(_refuse(intent)), Count(kit.run, stepped.books))
+    raise error
 
 
 async def _put_off(kit: Kit, batch: Batch, intent: Intent, error: errors.ProviderError) -> None:
     """Nothing was created: the rows wait, and are sent again later."""
-    wait = max(error.retry_after or 0.0, backoff(batch.tries))
+    wait = max(min(error.retry_after or 0.0, LONGEST_HINT), backoff(batch.tries))
     stepped = step(batch, PutOff(wake_at=kit.now() + wait, why=error.message))
     await kit.commit(
         Put(stepped.batch),

@@ -4,36 +4,79 @@ This is the one residual risk of paying twice. The late batch is found by its to
 not finished is canceled, both are collected, the first success of each row wins, and the rest is booked as waste.
 """
 
+from array import array
 from collections.abc import Sequence
 
 import msgspec
 
-from batchflow.model.change import Note, Put
+from batchflow.machine.batch import TERMINAL
+from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
-from batchflow.model.state import BatchState, Intent, IntentState, Remote
+from batchflow.model.state import Batch, BatchState, Entry, Intent, IntentState, Remote
 from batchflow.stages.evidence import Evidence
+from batchflow.stages.harvest import Harvest
 from batchflow.stages.kit import Kit
+from batchflow.stages.listing import result_lines
 
 
-async def find_twins(kit: Kit, watched: Sequence[Intent], listed: Sequence[RemoteBatch]) -> None:
+async def find_twins(kit: Kit, watched: Sequence[Intent], listed: Sequence[RemoteBatch], evidence: Evidence) -> None:
     """Look for watched tokens among ended batches of the right size that nobody knows."""
     counts = {intent.count for intent in watched}
-    likely = [remote for remote in listed if remote.ended and remote.count in counts]
-    known = {fact.id for fact in await kit.store.find(Remote, {"id": [remote.id for remote in likely]})}
-    evidence = Evidence()
-    await evidence.read(kit, [remote for remote in likely if remote.id not in known])
+    likely = {remote.id: remote for remote in listed if remote.ended and remote.count in counts}
+    known = {fact.id for fact in await kit.store.find(Remote, {"id": list(likely)}, limit=len(likely) + 1)}
     by_token = {intent.token: intent for intent in watched}
-    for id, token in evidence.tokens.items():
-        if token in by_token:
-            await _meet(kit, by_token[token], id)
+    unknown = [remote for id, remote in likely.items() if id not in known]
+    await evidence.read(kit, unknown, by_token.keys())
+    for remote in unknown:
+        if intent := by_token.get(evidence.tokens.get(remote.id, "")):
+            await _meet(kit, intent, remote)
 
 
-async def _meet(kit: Kit, intent: Intent, remote: str) -> None:
-    """Note the fact, and stop its twin if that still helps."""
-    fact = Remote(id=remote, run=kit.run, batch=intent.batch, token=intent.token, at=kit.now(), how="late")
-    met = msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED, watch_until=None)
-    text = f"{remote} was created after all, {kit.now() - intent.at:.0f} s ago; what it cost is booked as waste"
-    await kit.record(Note(fact), Put(met), kit.event("batch.twin", intent.batch, text))
+async def _meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
+    """Note the fact. What can still be joined with its twin is; what comes after the twin was collected is waste."""
     batch = await kit.batch(intent.batch)
-    if batch.state is BatchState.RUNNING and batch.proven:
-        await kit.provider.cancel(batch.remote)
+    fact = Note(Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="late"))
+    met = Put(msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED, watch_until=None))
+    text = (
+        f"{remote.id} was created after all, {kit.now() - intent.at:.0f} s ago; what it cost twice is booked as waste"
+    )
+    told = kit.event("batch.twin", batch.id, text)
+    if batch.state in {BatchState.RUNNING, BatchState.CANCELING}:
+        await kit.commit(fact, met, told)
+        if batch.proven:
+            await kit.provider.cancel(batch.remote)
+    elif batch.state in {BatchState.COLLECTED, *TERMINAL}:
+        await kit.commit(fact, met, told, *await _waste(kit, batch, intent, remote))
+
+
+async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> list[Step]:
+    """Add up what a batch cost that came too late for anybody to want its answers."""
+    harvest = Harvest(batch.count, {intent.token}, kit.prices)
+    lines = result_lines(kit.provider.results(remote.id))
+    try:
+        async for chunk, _ in lines:
+            harvest.take(kit.provider.read(chunk), array("I"))
+    finally:
+        await lines.aclose()
+    money = harvest.money
+    entry = Entry(
+        id=f"{remote.id}/settle",
+        run=kit.run,
+        batch=batch.id,
+        kind="settle",
+        paid=money.paid,
+        listed=money.listed,
+        rows=money.rows,
+        input_tokens=money.input_tokens,
+        output_tokens=money.output_tokens,
+        at=kit.now(),
+    )
+    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="waste", listed=0)
+    books = {
+        "paid": money.paid,
+        "listed": money.listed,
+        "waste": money.paid,
+        "input_tokens": money.input_tokens,
+        "output_tokens": money.output_tokens,
+    }
+    return [Note(entry), Note(lost), Count(kit.run, books)]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from batchflow.testing.clock import ManualClock
     from batchflow.testing.provider import ProviderContract
     from batchflow.testing.retry import RetryContract
+    from batchflow.testing.scaled import ScaledClock
     from batchflow.testing.sink import SinkContract
     from batchflow.testing.source import SourceContract
     from batchflow.testing.state import StateStoreContract
@@ -29,6 +30,7 @@ __all__ = [
     "ManualClock",
     "ProviderContract",
     "RetryContract",
+    "ScaledClock",
     "SinkContract",
     "SourceContract",
     "StateStoreContract",
@@ -41,6 +43,7 @@ _HOMES = {
     "ManualClock": "clock",
     "ProviderContract": "provider",
     "RetryContract": "retry",
+    "ScaledClock": "scaled",
     "SinkContract": "sink",
     "SourceContract": "source",
     "StateStoreContract": "state",

@@ -301,7 +301,7 @@ async def test_a_redirect_is_not_followed(serve, connect):
     assert other.connections == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id":7}', b'{"id":""}', b'{"id":"\xff"}'])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"id":[7]}', b'{"id":""}', b'{"id":"\xff"}'])
 async def test_a_reply_that_cannot_be_read_says_so(serve, connect, body):
     async with serve(saying(200, body)) as server, connect(server.url) as provider:
         with pytest.raises(BadReply, match="cannot be read"):

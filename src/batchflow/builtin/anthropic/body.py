@@ -7,7 +7,7 @@ what tells a definite failure from one in doubt; and the closing two bytes are a
 them no server can have understood the rest.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from batchflow.model.errors import Bug
@@ -16,8 +16,10 @@ from batchflow.ports.provider import Outgoing
 PIECE = 256 * 1024
 _HEAD = b'{"requests":['
 _TAIL = b"]}"
-_ROW = b'{"custom_id":"%b-%d","params":%b}'
-_ROW_FRAME = len(_ROW % (b"", 0, b"")) - len("0")
+_ROW_HEAD = b'{"custom_id":"%b-%d","params":'
+_ROW_TAIL = b"}"
+_BETWEEN = _ROW_TAIL + b"," + _ROW_HEAD
+_ROW_FRAME = len(_ROW_HEAD % (b"", 0)) - len("0") + len(_ROW_TAIL)
 """What a row adds to its token, number and params."""
 
 
@@ -75,18 +77,20 @@ class Body:
 
     async def _pieces(self) -> AsyncGenerator[bytes]:
         waiting, size = [_HEAD], len(_HEAD)
-        token, row, before = self._outgoing.token.encode(), 0, b""
+        token, row = self._outgoing.token.encode(), 0
         async for chunk in self._outgoing.chunks:
             if not chunk:
                 continue
-            rows = before + b",".join([_ROW % (token, number, params) for number, params in enumerate(chunk, row)])
-            row, before = row + len(chunk), b","
+            rows = _spliced(chunk, token, row)
+            row += len(chunk)
             waiting.append(rows)
             size += len(rows)
             if size >= PIECE:
                 for piece in _cut(b"".join(waiting)):
                     yield piece
                 waiting, size = [], 0
+        if row:
+            waiting.append(_ROW_TAIL)
         for piece in _cut(b"".join(waiting)):
             yield piece
         if row != self._outgoing.count:
@@ -112,6 +116,16 @@ class Parcel:
         self.handed = self.length
         if self._content:
             yield self._content
+
+
+def _spliced(chunk: Sequence[bytes], token: bytes, first: int) -> bytes:
+    """Puts what goes between rows before each; the last row's end is left open. The rows are copied only once, by the join."""
+    pieces = [b""] * (2 * len(chunk))
+    pieces[::2] = [_BETWEEN % (token, row) for row in range(first, first + len(chunk))]
+    pieces[1::2] = chunk
+    if first == 0:
+        pieces[0] = _ROW_HEAD % (token, 0)
+    return b"".join(pieces)
 
 
 def _cut(data: bytes) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Error bodies, of whole calls and of single rows: what type, code and sentence they hold.
 
-The documented shape nests twice (`{"type":"error","error":{"type":...}}`); older servers send it flat, proxies send a
-web page, and some send nothing.
+The documented shape nests twice (`{"type":"error","error":{"type":...}}`); older servers send it flat, some frameworks
+under another name, proxies send a web page, and some send nothing.
 """
 
 import re
@@ -41,8 +41,14 @@ def read_problem(body: bytes | msgspec.Raw) -> Problem:
     while inner := _object(told.get("error")):
         told = inner
     code = (_object(told.get("details")) or {}).get("error_code")
-    message = told.get("message") or told.get("error")
-    return Problem(type=_text(told.get("type")), message=_text(message), code=_text(code))
+    message = _text(told.get("message") or told.get("error")) or _excerpt(_told_otherwise(told))
+    return Problem(type=_text(told.get("type")), message=message, code=_text(code))
+
+
+def _told_otherwise(told: dict[str, Any]) -> str:
+    """Quotes what a server says under names of its own (`detail`, `errors`); nothing where it only gives a type."""
+    rest = {name: value for name, value in told.items() if name not in {"type", "error", "message", "request_id"}}
+    return msgspec.json.encode(rest).decode() if any(rest.values()) else ""
 
 
 def _object(value: object) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from batchflow.builtin.anthropic.account import ADDRESS, Account, all_headers, f
 from batchflow.builtin.anthropic.body import Body, Parcel, body_bytes
 from batchflow.builtin.anthropic.connection import Connection
 from batchflow.builtin.anthropic.problems import read_problem
-from batchflow.builtin.anthropic.replies import read_batch, read_page
+from batchflow.builtin.anthropic.replies import read_batch, read_page, results_path
 from batchflow.builtin.anthropic.rows import answered, read_rows
 from batchflow.builtin.anthropic.verdicts import Reply
 from batchflow.builtin.anthropic.weigh import weigh
@@ -144,16 +144,22 @@ class AnthropicProvider:
         return None if reply.status == 404 else self._read(what, reply, read_batch)
 
     async def results(self, remote: str) -> AsyncGenerator[bytes]:
-        """Never asks the batch's `results_url`: the key must not go to whatever host a reply names."""
+        """Asks at the documented path; where nothing is there, at the batch's `results_url`, if that is on this very server.
+
+        The key must not go to whatever host a reply names.
+        """
         what = f"Downloading the results of batch {remote}"
         client = (await self._connected()).reads
+        tried = [_path(remote, "results")]
         try:
-            async with calls.download(client, _path(remote, "results")) as (reply, pieces):
-                self._learn(reply)
-                if not reply.good:
-                    raise await self._without_results(what, remote, reply)
-                async for piece in pieces:
-                    yield piece
+            while True:
+                async with calls.download(client, tried[-1]) as (reply, pieces):
+                    self._learn(reply)
+                    if reply.good:
+                        async for piece in pieces:
+                            yield piece
+                        return
+                tried.append(await self._elsewhere(what, remote, reply, tried))
         except calls.NoReply as error:
             raise self._unreachable(what, error) from error
         except calls.CutShort as error:
@@ -273,12 +279,24 @@ class AnthropicProvider:
         except ValueError as error:
             raise BadReply(f"{what} brought a reply that cannot be read: {error}.", status=reply.status) from error
 
-    async def _without_results(self, what: str, remote: str, reply: Reply) -> ProviderError:
-        """Asks why there are none: a batch that is too old is still listed, only its results are gone."""
+    async def _elsewhere(self, what: str, remote: str, reply: Reply, tried: Sequence[str]) -> str:
+        """Finds another path to results that are not where they were looked for, or raises why there are none.
+
+        A batch that is too old is still shown, only its results are gone.
+        """
         problem = self._safe(verdicts.refused(what, reply))
-        if problem.word is Word.MISSING and (known := await self.status(remote)) is not None and known.archived:
+        if problem.word is not Word.MISSING:
+            raise problem
+        shown = await self._get(what, _path(remote))
+        if not shown.good:
+            raise problem
+        if self._read(what, shown, read_batch).archived:
             problem.word = Word.ARCHIVED
-        return problem
+            raise problem
+        path = results_path(shown.body, self._account.base_url)
+        if path is None or path in tried:
+            raise problem
+        return path
 
     def _safe(self, error: E) -> E:
         """Makes sure that a server which echoes the key does not bring it into logs."""

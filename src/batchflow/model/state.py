@@ -204,6 +204,8 @@ class Setback(msgspec.Struct, frozen=True, kw_only=True):
     packed_in: str = ""
     wake_at: float | None = None
     sample: str = ""
+    generation: int = 0
+    """The parts that bring these rows to the sinks, if they are dead: rows that die later than their batch come in new parts."""
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):

@@ -206,6 +206,8 @@ class Setback(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     sample: str = ""
     """The record of the first row, and what was said of it."""
+    generation: int = 0
+    """The parts that bring these rows to the sinks, if they are dead: rows that die later than their batch come in new parts."""
 
 
 class Remote(msgspec.Struct, frozen=True, kw_only=True):

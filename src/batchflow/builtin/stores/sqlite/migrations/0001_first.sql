@@ -115,7 +115,8 @@ CREATE TABLE setbacks (
     packed_in TEXT    NOT NULL,
     wake_at   REAL,
     key       TEXT    NOT NULL,
-    sample    TEXT    NOT NULL
+    sample    TEXT    NOT NULL,
+    generation INTEGER NOT NULL
 );
 
 CREATE INDEX setbacks_due ON setbacks (run, wake_at)

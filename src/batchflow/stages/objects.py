@@ -152,7 +152,7 @@ async def _range(blobs: BlobStore, blob: Blob, start: int, length: int | None) -
 def _damaged(blob: Blob, what: str) -> ObjectDamaged:
     return ObjectDamaged(
         f"object {blob.name} is damaged: {what}",
-        hint="put it back from a copy of the state folder, then run the same command again",
+        hint="restore it from a backup and run the same command again; what was answered stays with the provider for 29 days",
     )
 
 

@@ -10,11 +10,7 @@ PIECE = 256 * 1024
 
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 
-<<<<<<< HEAD
 _HINT = "Put it back from a copy of the state folder, then run the same command again."
-=======
-_HINT = "Put it back from a copy of the state folder, then run the same command again; what was answered stays with the provider for 29 days."
->>>>>>> main
 
 
 def is_name(name: str) -> bool:

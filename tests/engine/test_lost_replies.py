@@ -68,7 +68,9 @@ async def test_look_alikes_of_a_batch_that_was_never_created_do_not_keep_it_for_
     assert bench.sim.stats()["creates"] == 3
 
 
-@pytest.mark.parametrize("fault", ["create:1:reset_before", "create:1:reset_before,at_byte=2000", "create:1:status,status=503"])
+@pytest.mark.parametrize(
+    "fault", ["create:1:reset_before", "create:1:reset_before,at_byte=2000", "create:1:status,status=503"]
+)
 async def test_what_was_never_created_is_sent_once_more_after_the_grace(bench, fault):
     bench.simulate(fault)
     report = await bench.run(bench.job(20, rules=rules(grace=20.0)))
@@ -98,7 +100,9 @@ async def test_a_listing_that_omits_the_batch_for_a_while_does_not_make_it_absen
 
 
 async def test_a_candidate_that_leaves_the_listing_again_is_not_forgotten(bench):
-    bench.simulate("create:1:lookalike", "create:1:duration,seconds=1200", "create:1:reset_after", "list:3+:omit,rows=5")
+    bench.simulate(
+        "create:1:lookalike", "create:1:duration,seconds=1200", "create:1:reset_after", "list:3+:omit,rows=5"
+    )
     report = await bench.run(bench.job(20, rules=rules(grace=BRIEF)))
     bench.check(report, asked=20, good=20)
 

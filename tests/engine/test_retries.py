@@ -140,7 +140,9 @@ async def test_a_revoked_permission_in_a_row_pauses_too(bench):
 async def test_a_policy_may_decide_otherwise_for_every_single_row(bench):
     """Then every row is a group of its own; more of them than one page of the store holds."""
     bench.simulate("row::overloaded")
-    policy = Policy(lambda failure: Retry(float(int(failure.key[1:]) % 7), {"set": {"metadata": {"user_id": failure.key}}}))
+    policy = Policy(
+        lambda failure: Retry(float(int(failure.key[1:]) % 7), {"set": {"metadata": {"user_id": failure.key}}})
+    )
     report = await bench.run(bench.job(1300, rules=rules(max_requests=1300), retry=policy))
     bench.check(report, asked=2600, good=1300)
 
@@ -182,7 +184,9 @@ async def test_a_row_that_changed_its_request_is_what_was_sent(bench):
     bench.check(report, asked=6, good=3)
     sent = [msgspec.json.decode(request.params) for request in bench.sim.batches[-1].requests]
     assert {params["max_tokens"] for params in sent} == {77}
-    assert {params["messages"][0]["content"] for params in sent} == {ask(row)["messages"][0]["content"] for row in records(3)}
+    assert {params["messages"][0]["content"] for params in sent} == {
+        ask(row)["messages"][0]["content"] for row in records(3)
+    }
 
 
 class Policy:

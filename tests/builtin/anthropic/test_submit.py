@@ -395,7 +395,7 @@ async def test_errors_say_what_is_known_about_the_money(sim, connect, pack):
             await provider.submit(pack(3))
     assert "3 requests" in doubt.value.message
     assert "billed" in doubt.value.message
-    assert "reconcile" in doubt.value.hint
+    assert "the listing is searched for it" in doubt.value.hint
 
 
 LIMITS = [

@@ -95,7 +95,7 @@ def lost(what: str, why: str, reply: Reply | None = None) -> ReplyLost:
         word=problem.word(reply.status) if reply and not reply.good else Word.SERVER_ERROR,
         status=reply.status if reply else None,
         retry_after=retry_after(reply.headers) if reply else None,
-        hint="`batchflow reconcile` looks for it and says what it found.",
+        hint="nothing need be typed: the listing is searched for it first, and what was found is told",
     )
 
 

@@ -1,23 +1,18 @@
 """Cancel: what becomes of rows that nobody will send again."""
 
-import msgspec
-
-from batchflow.model.change import Count, Put
-from batchflow.model.state import Decision
-from batchflow.model.words import Word
+from batchflow.model.change import Count
+from batchflow.stages.bury import bury, canceled
 from batchflow.stages.kit import Kit
 from batchflow.stages.repack import waiting
 
 
 async def cancel_waiting(kit: Kit) -> bool:
-    """Give up the rows that wait for another try; False when there were none."""
+    """Give up the rows of one batch that wait for another try; False when there were none."""
     setbacks = await waiting(kit)
     if not setbacks:
         return False
-    given_up = [
-        msgspec.structs.replace(s, version=s.version + 1, decision=Decision.DEAD, word=Word.CANCELED, wake_at=None)
-        for s in setbacks
-    ]
-    rows = sum(setback.count for setback in setbacks)
-    await kit.commit(*(Put(setback) for setback in given_up), Count(kit.run, {"waiting": -rows, "canceled": rows}))
+    batch = await kit.batch(setbacks[0].batch)
+    given_up = [canceled(setback) for setback in setbacks if setback.batch == batch.id]
+    rows = sum(setback.count for setback in given_up)
+    await kit.commit(*await bury(kit, batch, given_up), Count(kit.run, {"waiting": -rows, "canceled": rows}))
     return True

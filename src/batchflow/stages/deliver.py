@@ -40,7 +40,7 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     if delivery is None or delivery.state is not DeliveryState.DUE:
         return
     batch = await kit.batch(delivery.batch)
-    rows = rows_for(kit, batch, outlet.on)
+    rows = rows_for(kit, batch, "dead" if delivery.generation else outlet.on, delivery.generation)
     try:
         with wall(outlet.sink, f"while it wrote part {delivery.id}"):
             receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
@@ -95,9 +95,9 @@ async def settle(kit: Kit, id: str) -> None:
         await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
 
 
-async def rows_for(kit: Kit, batch: Batch, on: On) -> AsyncGenerator[Sequence[Result]]:
-    """Stream the rows that a sink of this kind sees."""
-    fates = await _fates(kit, batch)
+async def rows_for(kit: Kit, batch: Batch, on: On, generation: int | None = None) -> AsyncGenerator[Sequence[Result]]:
+    """Stream the rows that a sink of this kind sees; dead letters of one generation of parts, or of all."""
+    fates = await _fates(kit, batch, generation)
     if batch.lane == LANE:
         if on != "ok":
             async for chunk in _rejects(kit, batch):
@@ -141,23 +141,29 @@ def _final(kit: Kit, result: Result, fates: Fates) -> Result:
     return result
 
 
-async def _fates(kit: Kit, batch: Batch) -> Fates:
+async def _fates(kit: Kit, batch: Batch, generation: int | None) -> Fates:
     fates = Fates(set(), {}, set())
-    for setback in await kit.store.find(Setback, {"batch": batch.id}):
+    for setback in await kit.every(Setback, {"batch": batch.id}):
         rows = list(rows_of(setback.rows))
-        if setback.decision is Decision.AGAIN:
-            fates.again.update(rows)
-        elif setback.decision is Decision.KEEP:
+        other = generation is not None and setback.generation != generation
+        if setback.decision is Decision.KEEP:
             fates.kept.update(rows)
+        elif setback.decision is Decision.AGAIN or other:
+            fates.again.update(rows)
         else:
-            fates.dead.update(dict.fromkeys(rows, (setback.word, setback.sample)))
+            fates.dead.update(dict.fromkeys(rows, (setback.word, _why(setback))))
     return fates
+
+
+def _why(setback: Setback) -> str:
+    """Give the reason that is true of all its rows: the sample of rows that were asked begins with the key of one."""
+    return setback.sample.partition(": ")[2] if setback.attempt and ": " in setback.sample else setback.sample
 
 
 async def _rejects(kit: Kit, batch: Batch) -> AsyncGenerator[list[Result]]:
     """Stream records that never became requests, each with its reason."""
     assert batch.context is not None
-    words = (await _fates(kit, batch)).dead
+    words = (await _fates(kit, batch, None)).dead
     contexts = read_frames(kit.blobs, batch.context, await read_footer(kit.blobs, batch.context))
     reasons = read_frames(kit.blobs, batch.results[0], await read_footer(kit.blobs, batch.results[0]))
     decode, row = msgspec.json.Decoder(Row).decode, 0

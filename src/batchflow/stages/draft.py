@@ -241,7 +241,7 @@ class Reader:
                     rows += [row] * len(made)
                 tally.built += 1
             elif type(made) is Reject:
-                tally.rejects.append(made)
+                tally.rejects.append(_carrying(made, item, carry))
             else:
                 tally.skipped += 1
         tally.read += len(built)
@@ -281,3 +281,10 @@ class Reader:
         if self._acknowledge and tally.keys:
             with wall(kit.parts.source, "when it was told what is safe"):
                 await self._acknowledge(tally.keys)
+
+
+def _carrying(reject: Reject, item: Item, carry: Sequence[str]) -> Reject:
+    """Let a dead letter carry what the answer would have carried, as far as there is a record."""
+    if not carry or isinstance(item, Unreadable):
+        return reject
+    return msgspec.structs.replace(reject, carried={column: item.data.get(column) for column in carry})

@@ -156,7 +156,7 @@ async def _range(blobs: BlobStore, blob: Blob, start: int, length: int | None) -
 def _damaged(blob: Blob, what: str) -> ObjectDamaged:
     return ObjectDamaged(
         f"object {blob.name} is damaged: {what}",
-        hint="restore it from a backup, or run `batchflow doctor` to see what depends on it",
+        hint="put it back from a copy of the state folder, then run the same command again",
     )
 
 

@@ -1,6 +1,7 @@
 """Records that never became a request, laid down as a batch that never runs: the way to the sinks is the same for all."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -24,12 +25,15 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
     origin: str
     word: Word
     reason: str
+    carried: dict[str, Any] = {}
 
 
 async def reject(kit: Kit, rejects: Sequence[Reject]) -> list[Step]:
     """Store the rejects' objects and give the steps that make them dead letters."""
     id = kit.fresh()
-    context = await _lines(kit, f"{kit.run}/{id}/context", encode_rows([Row(r.key, r.origin, 0) for r in rejects]))
+    context = await _lines(
+        kit, f"{kit.run}/{id}/context", encode_rows([Row(r.key, r.origin, 0, r.carried) for r in rejects])
+    )
     reasons = await _lines(kit, f"{kit.run}/{id}/reasons", encode_rows([r.reason for r in rejects]))
     batch = Batch(
         id=id,
@@ -60,6 +64,7 @@ def _setbacks(kit: Kit, batch: str, rejects: Sequence[Reject]) -> list[Put]:
                 decision=Decision.DEAD,
                 count=len(rows),
                 rows=bitmap(rows, len(rejects)),
+                key=rejects[rows[0]].key,
                 sample=f"{rejects[rows[0]].origin}: {rejects[rows[0]].reason}",
             )
         )

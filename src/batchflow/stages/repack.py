@@ -4,7 +4,7 @@ Drafting it and taking the rows is one transaction: a row that was packed is nev
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,12 +16,13 @@ from batchflow.model.result import Result
 from batchflow.model.state import Batch, Decision, Setback
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError
-from batchflow.stages.context import Row, decode_rows
+from batchflow.stages.bury import bury, lost, without
+from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import NO_ROW, Footer, read_footer, read_frames
 from batchflow.stages.pack import Pack
-from batchflow.stages.reject import Reject, reject
 from batchflow.stages.verdicts import SAY, examine
+from batchflow.stages.walk import numbered
 
 NOWHERE = "none"
 """What setbacks are packed in when none of their rows could be asked again."""
@@ -51,54 +52,85 @@ def ready(setbacks: Sequence[Setback], *, now: float, most: int, after: float, a
 
 async def repack(kit: Kit, chosen: Sequence[Setback]) -> None:
     """Draft a retry batch from these setbacks, and take their rows."""
-    rejects: list[Reject] = []
+    by_batch: dict[str, list[Setback]] = {}
+    for setback in chosen:
+        by_batch.setdefault(setback.batch, []).append(setback)
+    steps: list[Step] = []
+    dead = 0
     async with Pack(kit, retry=True) as pack:
-        for setback in chosen:
-            async with kit.hold(_weight(await kit.batch(setback.batch))):
-                rejects += await _add(kit, pack, setback)
+        for id, setbacks in by_batch.items():
+            origin = await kit.batch(id)
+            async with kit.hold(_weight(origin, setbacks)):
+                taken, buried = await _take(kit, pack, origin, setbacks)
+            steps += [*map(Put, taken), *(await bury(kit, origin, buried) if buried else [])]
+            dead += sum(setback.count for setback in buried)
         batch = await pack.seal() if pack.rows else None
-    packed_in = batch.id if batch is not None else NOWHERE
-    steps: list[Step] = [Put(_packed(setback, packed_in)) for setback in chosen]
     if batch is not None:
         words = ", ".join(sorted({setback.word for setback in chosen}))
         steps += [Put(batch), kit.event("batch.drafted", batch.id, f"{batch.count} requests asked again ({words})")]
-    if rejects:
-        # These were rows already, so they go from waiting to dead; records that never became rows are counted elsewhere.
-        steps += [*await reject(kit, rejects), Count(kit.run, {"waiting": -len(rejects), "dead": len(rejects)})]
+    if dead:
+        steps.append(Count(kit.run, {"waiting": -dead, "dead": dead}))
     await kit.commit(*steps)
 
 
-def _packed(setback: Setback, batch: str) -> Setback:
-    return msgspec.structs.replace(setback, version=setback.version + 1, packed_in=batch, wake_at=None)
+def _weight(batch: Batch, setbacks: Sequence[Setback]) -> int:
+    """Estimate what taking rows holds: a few frames, and the answers that the next requests are made from."""
+    changed = sum(setback.count for setback in setbacks if _change(setback))
+    return (4 << 20) + changed * (2 * batch.bytes // max(1, batch.count) + 1000)
 
 
-def _weight(batch: Batch) -> int:
-    """Estimate what re-reading a few rows of a batch holds: their frames, and the batch's context."""
-    return (4 << 20) + 200 * batch.count
-
-
-async def _add(kit: Kit, pack: Pack, setback: Setback) -> list[Reject]:
-    """Copy one setback's rows, changed as decided; give back those that cannot be changed so."""
-    batch = await kit.batch(setback.batch)
-    assert batch.requests is not None
-    assert batch.context is not None
-    rows = list(rows_of(setback.rows))
-    params = await _pick(kit, batch.requests, rows)
-    contexts = {row: decode_rows([line])[0] for row, line in (await _pick(kit, batch.context, rows)).items()}
-    change = {name: value for name, value in setback.change.items() if name not in {SAME_ATTEMPT, RESTART}}
-    rejects: list[Reject] = []
-    if change:
-        answers = await _answers(kit, batch, rows)
-        for row in rows:
+async def _take(kit: Kit, pack: Pack, batch: Batch, setbacks: Sequence[Setback]) -> tuple[list[Setback], list[Setback]]:
+    """Copy the rows of one batch's setbacks, changed as decided; the second list are those that cannot be changed so."""
+    owners = {row: setback for setback in setbacks for row in rows_of(setback.rows)}
+    changed = [row for row, setback in owners.items() if _change(setback)]
+    answers = await _answers(kit, batch, changed) if changed else {}
+    refused: dict[tuple[str, str], list[int]] = {}
+    samples: dict[tuple[str, str], str] = {}
+    async for first, params, rows in numbered(kit, batch):
+        again: list[tuple[bytes, Row]] = []
+        for row in sorted(owners.keys() & range(first, first + len(rows))):
+            setback, context = owners[row], rows[row - first]
             try:
-                params[row] = _amend(kit, params[row], contexts[row], change, answers.get(row, b""))
+                made = _next_request(kit, setback, params[row - first], context, answers.get(row, b""))
             except BuildError as error:
-                rejects.append(Reject(contexts[row].key, contexts[row].origin, setback.word, str(error)))
-                del contexts[row]
-    if contexts:
-        again = [_next_attempt(context, setback) for context in contexts.values()]
-        await pack.add([params[row] for row in contexts], again)
-    return rejects
+                refused.setdefault((setback.id, str(error)), []).append(row)
+                samples.setdefault((setback.id, str(error)), f"{context.key}: {error}")
+            else:
+                again.append((made, _next_attempt(context, setback)))
+        if again:
+            await pack.add([made for made, _ in again], [row for _, row in again])
+    return _settled(batch, setbacks, pack.id, refused, samples)
+
+
+def _settled(
+    batch: Batch,
+    setbacks: Sequence[Setback],
+    packed_in: str,
+    refused: Mapping[tuple[str, str], Sequence[int]],
+    samples: Mapping[tuple[str, str], str],
+) -> tuple[list[Setback], list[Setback]]:
+    """Say of each setback which of its rows were packed, and which died; rows that died of the same are one setback."""
+    by_id = {setback.id: setback for setback in setbacks}
+    buried = [
+        lost(by_id[id], rows, batch, number, samples[id, why])
+        for number, ((id, why), rows) in enumerate(refused.items())
+    ]
+    dead = {(id, row) for (id, _), rows in refused.items() for row in rows}
+    taken: list[Setback] = []
+    for setback in setbacks:
+        rows = [row for row in rows_of(setback.rows) if (setback.id, row) not in dead]
+        taken.append(without(setback, rows, batch, packed_in if rows else NOWHERE))
+    return taken, buried
+
+
+def _change(setback: Setback) -> dict[str, Any]:
+    """Give what is to change in the request, leaving out what is about the count of attempts."""
+    return {name: value for name, value in setback.change.items() if name not in {SAME_ATTEMPT, RESTART}}
+
+
+def _next_request(kit: Kit, setback: Setback, params: bytes, context: Row, answer: bytes) -> bytes:
+    change = _change(setback)
+    return _amend(kit, params, context, change, answer) if change else params
 
 
 def _amend(kit: Kit, params: bytes, context: Row, change: dict[str, Any], answer: bytes) -> bytes:
@@ -125,11 +157,6 @@ def _next_attempt(row: Row, setback: Setback) -> Row:
     if SAME_ATTEMPT in setback.change:
         return row
     return msgspec.structs.replace(row, attempt=1 if RESTART in setback.change else row.attempt + 1)
-
-
-async def _pick(kit: Kit, blob: Blob, rows: Sequence[int]) -> dict[int, bytes]:
-    """Read some lines of an object whose lines are in row order."""
-    return await _lines_at(kit, blob, await read_footer(kit.blobs, blob), dict(zip(rows, rows, strict=True)))
 
 
 async def _answers(kit: Kit, batch: Batch, rows: Sequence[int]) -> dict[int, bytes]:

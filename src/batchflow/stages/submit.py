@@ -135,7 +135,8 @@ async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
     batch = await kit.batch(intent.batch)
     deadline = kit.boot() + kit.parts.rules.submit.timeout
     assert batch.requests is not None
-    chunks = _chunks(kit, batch)
+    broken: list[errors.BatchflowError] = []
+    chunks = _chunks(kit, batch, broken)
     outgoing = Outgoing(
         token=intent.token,
         count=batch.count,
@@ -151,6 +152,8 @@ async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
     except errors.Refused as error:
         await _refused(kit, batch, intent, error)
     except errors.ReplyLost as error:
+        if broken:  # The body was never finished, so no server can have understood it.
+            await _take_back(kit, batch, intent, broken[0])
         await lost(kit, batch, intent, error.message)
     except errors.Locked:
         raise  # Whoever drives the run now finds the intent, and what became of it.
@@ -167,10 +170,15 @@ async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
         await chunks.aclose()
 
 
-async def _chunks(kit: Kit, batch: Batch) -> AsyncGenerator[Sequence[bytes]]:
+async def _chunks(kit: Kit, batch: Batch, broken: list[errors.BatchflowError]) -> AsyncGenerator[Sequence[bytes]]:
+    """Read the requests; an error in our own store is kept, for whoever sends them may report it as something else."""
     assert batch.requests is not None
-    async for lines in read_frames(kit.blobs, batch.requests, await read_footer(kit.blobs, batch.requests)):
-        yield lines
+    try:
+        async for lines in read_frames(kit.blobs, batch.requests, await read_footer(kit.blobs, batch.requests)):
+            yield lines
+    except errors.BatchflowError as error:
+        broken.append(error)
+        raise
 
 
 async def _accepted(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
@@ -266,9 +274,7 @@ async def lost(kit: Kit, batch: Batch, intent: Intent, why: str) -> None:
         Put(stepped.batch),
         Put(moved),
         Count(kit.run, stepped.books),
-        kit.event(
-            "batch.in_doubt", batch.id, f"{why}. It may or may not have been created; it is looked for in the listing"
-        ),
+        kit.event("batch.in_doubt", batch.id, f"{why.rstrip('.')}. It is looked for in the listing"),
     )
 
 

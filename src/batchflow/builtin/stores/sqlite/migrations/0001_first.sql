@@ -114,7 +114,9 @@ CREATE TABLE setbacks (
     change    TEXT    NOT NULL,
     packed_in TEXT    NOT NULL,
     wake_at   REAL,
-    sample    TEXT    NOT NULL
+    key       TEXT    NOT NULL,
+    sample    TEXT    NOT NULL,
+    generation INTEGER NOT NULL
 );
 
 CREATE INDEX setbacks_due ON setbacks (run, wake_at)

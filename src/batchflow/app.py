@@ -137,7 +137,8 @@ class Batchflow:
             case Refuse(run=run, what=what):
                 raise _changed(run, what)
             case PickUp(run=run):
-                return await self.drive(run, parts, wait=wait)
+                first = partial(_renew, config=job.identity(), fingerprint=fingerprint)
+                return await self.drive(run, parts, wait=wait, first=first)
             case _:
                 return await self.drive(self._fresh(job, fingerprint), parts, wait=wait)
 
@@ -319,6 +320,15 @@ class PriceBooks:
 
 def _silent(_event: Event) -> None:
     """Nobody listens."""
+
+
+async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:
+    """Write down what a run that has not read anything yet is about to read."""
+    run = await kit.current()
+    if (run.config, run.fingerprint) != (config, fingerprint) and not run.read_all:
+        await kit.commit(
+            Put(msgspec.structs.replace(run, version=run.version + 1, config=config, fingerprint=fingerprint))
+        )
 
 
 def _changed(run: Run, what: str) -> errors.RunRefused:

@@ -1,5 +1,6 @@
 """Driving runs from the command line: all jobs of a command at once, under one screen, with signals obeyed."""
 
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -52,6 +53,8 @@ class Driving:
 
     async def drive(self, go: Go) -> list[Ended]:
         """Do `go` with every job, and say how each ended. An error of one does not stop the others."""
+        # Records are many and short-lived, and none is part of a cycle: looking for cycles so often finds nothing.
+        gc.set_threshold(50_000, 20, 100)
         try:
             async with anyio.create_task_group() as around:
                 around.start_soon(follow, self._watches, self._screen)

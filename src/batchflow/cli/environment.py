@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 
 class Keyless(Mapping[str, str]):
@@ -9,6 +10,10 @@ class Keyless(Mapping[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return os.environ.get(name, f"unset-{name}")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Leave a job file's own default alone: only what has none is made up."""
+        return os.environ.get(key, default)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str)

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.trouble import Trouble
 from batchflow.machine.batch import RESERVING, TERMINAL
-from batchflow.machine.run import LIVE, Broke, CancelWished, Paused, Settled
+from batchflow.machine.run import LIVE, Broke, CancelWished, Settled
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run, RunState, Wish
@@ -156,9 +156,7 @@ class Driver:
                 )
                 self._hurry = True
             elif wish.verb == "pause" and run.state in LIVE:
-                await kit.step_run(
-                    Paused("paused by an operator"), done, kit.event("run.paused", kit.run, "by an operator")
-                )
+                await kit.pause("paused by an operator", None, done)
             else:
                 await kit.commit(done)
         run = await kit.current()
@@ -333,12 +331,10 @@ class Driver:
         if await waiting(kit) or await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.DUE}, limit=1):
             return False
         if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}, limit=1):
-            await kit.step_run(
-                Paused(f"batch {held[0].id} is held: {held[0].why}"), kit.event("run.paused", run.id, "held")
-            )
+            await kit.pause(f"batch {held[0].id} is held: {held[0].why}")
         elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
             why = f"sink {parked[0].sink} cannot be written: {parked[0].why}"
-            await kit.step_run(Paused(why, Word.SINK_ERROR), kit.event("run.paused", run.id, why))
+            await kit.pause(why, Word.SINK_ERROR)
         else:
             await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id))
         return True

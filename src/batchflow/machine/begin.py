@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from batchflow.machine.run import OPEN
+from batchflow.model.record import Position
 from batchflow.model.state import Run
 
 
@@ -50,6 +51,8 @@ def begin(last: Run | None, *, config: str, fingerprint: str | None, new: bool, 
 def _unfinished(last: Run, *, config: str, fingerprint: str | None, new: bool) -> Verdict:
     if new:
         return Fresh()
+    if last.position == Position():
+        return PickUp(last)  # nothing was taken from the source yet, so nothing can be mixed up
     if last.config != config:
         return Refuse(last, "job")
     if last.fingerprint != fingerprint and not last.read_all:

@@ -7,7 +7,6 @@ import msgspec
 
 from batchflow.machine.backoff import backoff
 from batchflow.machine.batch import Collected, Deferred, Disowned, GivenUp, step
-from batchflow.machine.run import LIVE, Paused
 from batchflow.model import errors
 from batchflow.model.blob import Blob
 from batchflow.model.change import Count, Note, Put, Step
@@ -202,7 +201,8 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
     )
     await settle(kit, batch.id)
     if verdicts.pause is not None:
-        await _pause(kit, *verdicts.pause)
+        word, why = verdicts.pause
+        await kit.pause(why, word)
 
 
 async def _judge(kit: Kit, batch: Batch, harvest: Harvest, parts: Sequence[Blob]) -> Verdicts:
@@ -259,8 +259,3 @@ def _remarks(kit: Kit, batch: Batch, harvest: Harvest, good: int, dead: int, aga
             kit.event("batch.unpriced", batch.id, f"no price is known for {', '.join(sorted(models))}: booked as $0")
         )
     return list[Step](remarks)
-
-
-async def _pause(kit: Kit, word: Word, why: str) -> None:
-    if (await kit.current()).state in LIVE:
-        await kit.step_run(Paused(why, word), kit.event("run.paused", kit.run, why))

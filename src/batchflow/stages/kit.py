@@ -13,6 +13,7 @@ from batchflow.model.change import Change, Entity, Fact, Holding, Note, Put, Ste
 from batchflow.model.errors import Stale
 from batchflow.model.rules import Rules
 from batchflow.model.state import Batch, Event, Intent, Run
+from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
@@ -131,6 +132,18 @@ class Kit:
                     raise
                 continue
             return run
+
+    async def pause(self, why: str, word: Word | None = None, *more: Step) -> None:
+        """Pause the run, unless it is not live any more: of several steps that find the same trouble, one says so."""
+        while (run := await self.current()).state in run_machine.LIVE:
+            paused = Put(run_machine.step(run, run_machine.Paused(why, word)))
+            try:
+                await self.commit(paused, self.event("run.paused", self.run, why), *more)
+            except Stale as stale:
+                if stale.subject != run.id:
+                    raise
+            else:
+                return
 
     def _announce(self, change: Change) -> None:
         for step in change:

@@ -8,12 +8,14 @@ from collections.abc import AsyncGenerator, Collection
 
 import msgspec
 
+from batchflow.machine.bitmap import rows_of
 from batchflow.machine.run import Reawakened
 from batchflow.model import errors
-from batchflow.model.change import Count, Put, Step
-from batchflow.model.state import Batch, Decision, Setback
-from batchflow.model.words import Word
+from batchflow.model.change import Count, Note, Put, Step
+from batchflow.model.state import Batch, Decision, Entry, Setback
+from batchflow.model.words import BILLED, Word
 from batchflow.ports.retry import Failure, Retry
+from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
 from batchflow.stages.reject import LANE
 from batchflow.stages.repack import RESTART
@@ -22,7 +24,7 @@ from batchflow.stages.repack import RESTART
 async def revive(kit: Kit, words: Collection[Word]) -> int:
     """Make the dead letters of these words wait for another try, and wake the run; say how many there are."""
     steps: list[Step] = []
-    moves = {"waiting": 0, "dead": 0, "canceled": 0}
+    moves = {"waiting": 0, "dead": 0, "canceled": 0, "waste": 0}
     async for setback in _dead(kit, words):
         change = {RESTART: True, **_difference(kit, setback)}
         steps.append(
@@ -36,6 +38,7 @@ async def revive(kit: Kit, words: Collection[Word]) -> int:
                 )
             )
         )
+        steps += await _write_off(kit, setback, moves)
         moves["waiting"] += setback.count
         moves["canceled" if setback.word is Word.CANCELED else "dead"] -= setback.count
     if not steps:
@@ -47,6 +50,31 @@ async def revive(kit: Kit, words: Collection[Word]) -> int:
     text = f"{moves['waiting']} dead letters are asked again ({', '.join(sorted(words))})"
     await kit.step_run(Reawakened(), Count(kit.run, moves), kit.event("run.retried", kit.run, text), *steps)
     return moves["waiting"]
+
+
+async def _write_off(kit: Kit, setback: Setback, moves: dict[str, int]) -> list[Step]:
+    """Book answers that were paid for and are asked for anew as waste."""
+    batch = await kit.batch(setback.batch)
+    if setback.word not in BILLED or not batch.results:
+        return []
+    joiner = Joiner(kit, batch, batch.results)
+    rows = frozenset(rows_of(setback.rows))
+    async with kit.hold(await joiner.memory()):
+        costs = [one.cost async for chunk in joiner.results(rows, ordered=False) for one in chunk]
+    moves["waste"] += sum(costs)
+    entry = Entry(
+        id=f"{setback.id}/{setback.version}/waste",
+        run=kit.run,
+        batch=batch.id,
+        kind="waste",
+        paid=sum(costs),
+        listed=0,
+        rows=len(costs),
+        input_tokens=0,
+        output_tokens=0,
+        at=kit.now(),
+    )
+    return [Note(entry)] if costs else []
 
 
 async def _dead(kit: Kit, words: Collection[Word]) -> AsyncGenerator[Setback]:

@@ -22,7 +22,7 @@ from batchflow.machine.batch import (
     step,
 )
 from batchflow.machine.cadence import LONGEST_HINT
-from batchflow.machine.run import LIVE, Paused
+from batchflow.machine.run import LIVE
 from batchflow.model import errors
 from batchflow.model.change import Cap, Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
@@ -124,10 +124,7 @@ async def _over_budget(kit: Kit, batch: Batch) -> None:
     if await kit.store.find(Batch, {"run": kit.run, "state": SETTLING}, limit=1):
         await _defer(kit, batch, 5.0, "waits for the budget: batches in flight hold the rest of it")
         return
-    await kit.step_run(
-        Paused("the budget is used up: the next batch could cost more than is left", None),
-        kit.event("run.paused", kit.run, "budget"),
-    )
+    await kit.pause("the budget is used up: the next batch could cost more than is left")
 
 
 async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
@@ -248,9 +245,7 @@ async def _refused(kit: Kit, batch: Batch, intent: Intent, error: errors.Refused
 
 async def pause(kit: Kit, error: errors.ProviderError) -> None:
     """Pause the run for a reason that only its owner can mend; every row is kept."""
-    run = await kit.current()
-    if run.state in LIVE:
-        await kit.step_run(Paused(error.message, error.word), kit.event("run.paused", kit.run, error.message))
+    await kit.pause(f"{error.message} {error.hint}".strip(), error.word)
 
 
 async def _too_large(kit: Kit, batch: Batch, intent: Intent, error: errors.Refused) -> None:

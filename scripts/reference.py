@@ -20,7 +20,7 @@ from batchflow.extend import hooks
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import HOOKS, Kind
 from batchflow.extend.signature import Parameter, Spec
-from batchflow.machine import batch, run
+from batchflow.machine import drawing
 from batchflow.model.words import BILLED, Word
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
@@ -95,22 +95,6 @@ def ruling(word: Word) -> str:
             return "delivered"
 
 
-def states() -> str:
-    """List the arrows of a batch."""
-    drawn = inspect.cleandoc(batch.__doc__ or "").partition("\n\nTwo rules")[0].partition("\n\n")[2]
-    rows = [
-        f"| `{state}` | {event.__name__} | `{target}` | {cell(inspect.getdoc(event) or '')} |"
-        for state, arrows in batch.TABLE.items()
-        for event, target in arrows.items()
-    ]
-    return "\n".join(["```text", drawn, "```", "", "| from | event | to | |", "|---|---|---|---|", *rows, ""])
-
-
-def run_states() -> str:
-    """Draw the life of a run."""
-    return f"```text\n{inspect.cleandoc(run.__doc__ or '').partition(chr(10) * 2)[2]}\n```\n"
-
-
 def hook_list() -> str:
     """List the hooks with their signatures."""
     made = [member for member in vars(hooks).values() if hasattr(member, "batchflow_spec")]
@@ -129,6 +113,9 @@ def commands() -> str:
     return "## batchflow " + text.partition("\n## batchflow ")[2]
 
 
+DRAWN = "state-machine.md"
+"""A page that is made as a whole."""
+
 BLOCKS: Mapping[str, Callable[[], str]] = {
     **{f"components {kind.replace('_', ' ')}": (lambda kind=kind: components(kind)) for kind in HOOKS},
     **{
@@ -137,8 +124,6 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     },
     "exit codes": exits,
     "words": words,
-    "batch states": states,
-    "run states": run_states,
     "hooks": hook_list,
     "commands": commands,
 }
@@ -154,6 +139,8 @@ def stale() -> Iterator[tuple[Path, str]]:
     for path in sorted(PAGES.glob("*.md")):
         text = path.read_text(encoding="utf-8")
         new = rewritten(text)
+        if path.name == DRAWN:
+            new = drawing.page()
         if new != text:
             yield path, new
 

@@ -154,15 +154,15 @@ class Batchflow:
                 raise _changed(run, what)
             case _:
                 raise errors.RunRefused(
-                    f"run {run.id[:12]} of {run.job} is {run.state}: there is nothing to go on with",
-                    hint=f"`batchflow report {run.id[:12]}` says what came of it",
+                    f"run {run.id[:16]} of {run.job} is {run.state}: there is nothing to go on with",
+                    hint=f"`batchflow report {run.id[:16]}` says what came of it",
                 )
 
     async def retry(self, job: Job, run: Run, words: Collection[Word], *, wait: float | None = None) -> Report:
         """Ask the dead letters of these words again, as they were asked, with all their attempts anew."""
         if run.config != job.identity():
             raise errors.RunRefused(
-                f"the job was changed since run {run.id[:12]}, and its dead letters could only be asked as they were then",
+                f"the job was changed since run {run.id[:16]}, and its dead letters could only be asked as they were then",
                 hint="undo the change to ask them again; `batchflow run --new` asks everything as the job is now, and pays for it",
             )
         return await self.drive(run, job.parts(self._retry), wait=wait, first=partial(revive, words=words))
@@ -248,7 +248,7 @@ class Batchflow:
         for part in await self.store.find(Delivery, open_parts):
             if part.sink not in names:
                 raise errors.RunRefused(
-                    f"run {kit.run[:12]} still has results for sink {part.sink}, which the job does not have any more. They are safe",
+                    f"run {kit.run[:16]} still has results for sink {part.sink}, which the job does not have any more. They are safe",
                     hint=f"put a sink called `{part.sink}` back into the job and run it again",
                 )
 
@@ -328,5 +328,5 @@ def _changed(run: Run, what: str) -> errors.RunRefused:
         )
         return errors.RunRefused(text, hint="put the old file back and run again, or begin afresh with `--new`")
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
-    hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:12]}` ends it; `--new` pays for everything again"
+    hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:16]}` ends it; `--new` pays for everything again"
     return errors.RunRefused(text, hint=hint)

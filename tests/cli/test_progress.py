@@ -34,10 +34,10 @@ def drawn(pulse, width=100):
 
 def test_a_panel_shows_books_quality_times_and_money():
     said = drawn(pulse(read=100, rows=100, in_flight=50, delivered=45, dead=5, paid=DOLLAR, listed=2 * DOLLAR))
-    for part in ("triage", "0123456789ab", "running", "42 s", "read 100", "in flight 50", "delivered 45", "dead 5"):
+    for part in ("triage", "0123456789abcdef", "running", "42 s", "read 100", "in flight 50", "delivered 45", "dead 5"):
         assert part in said
     assert "90.0% good" in said
-    assert "3 at work" in said
+    assert "3 batches at work" in said
     assert "a batch takes 2m 00s" in said
     assert "cost $1.00, list price $2.00" in said
 
@@ -65,7 +65,7 @@ def test_lines_tell_changes_and_leave_routine_out(capsys):
     lines.event("triage", event("batch.submitted", "b" * 32, "5 requests as\nmsgbatch_1"))
     lines.show([pulse()])
     [line] = capsys.readouterr().err.splitlines()
-    assert line.endswith("triage: batch bbbbbbbbbbbb submitted: 5 requests as msgbatch_1")
+    assert line.endswith("triage: batch bbbbbbbbbbbbbbbb submitted: 5 requests as msgbatch_1")
 
 
 def test_a_part_is_told_without_its_long_name():

@@ -34,6 +34,12 @@ def moment_of(instant: str) -> str:
     return datetime.fromisoformat(instant).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def lately(instant: str) -> str:
+    """Write a point in time as shortly as it can be understood: the time if it is of today, else the day."""
+    at = datetime.fromisoformat(instant).astimezone()
+    return at.strftime("%H:%M" if at.date() == datetime.now().astimezone().date() else "%Y-%m-%d")
+
+
 def size(number: int) -> str:
     """Write a number of bytes."""
     if number < 1_000_000:

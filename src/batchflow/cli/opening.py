@@ -22,6 +22,7 @@ from batchflow.machine.run import OPEN
 from batchflow.model.errors import RunRefused
 from batchflow.model.state import Event, Run
 from batchflow.ports.clock import Clock
+from batchflow.reports.runs import SHORT
 from batchflow.stages.kit import Parts
 
 FILE = "batchflow.yaml"
@@ -145,7 +146,7 @@ def file_of(run: Run) -> Path:
     """Find the job file that a run came from."""
     if not run.file:
         raise RunRefused(
-            f"run {run.id[:12]} of {run.job} was declared in code, not in a job file",
+            f"run {run.id[:SHORT]} of {run.job} was declared in code, not in a job file",
             hint="go on with it from the program that declares it: `flow.resume(job, run)`, `flow.results(run, job)`",
         )
     return Path(run.file)

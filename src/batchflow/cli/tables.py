@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from batchflow.cli.figures import count, moment_of, share, span
+from batchflow.cli.figures import count, lately, moment_of, share, span
 from batchflow.reports.ledger import RunReport, Tally
 from batchflow.reports.runs import Money, RunFacts
 
@@ -44,15 +44,14 @@ def runs_table(runs: Sequence[RunFacts]) -> RenderableType:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("run", "job", "state", "began"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("read", "waiting", "in flight", "delivered", "dead", "cost"):
+    for heading in ("delivered", "in flight", "dead", "cost"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in runs:
         books = run.books
-        numbers = [f"{books[name]:,}" for name in ("read", "waiting", "in_flight", "delivered")]
+        delivered = f"{books['delivered']:,} of {books['rows']:,}"
         dead = books["dead"] + books["unbuildable"] + books["canceled"]
-        state = Text(run.state, style=COLORS.get(run.state, "cyan"))
-        began = moment_of(run.began)[5:16]
-        table.add_row(run.short, run.job, state, began, *numbers, f"{dead:,}", money(run.money.paid))
+        numbers = (delivered, f"{books['in_flight']:,}", f"{dead:,}", money(run.money.paid))
+        table.add_row(run.short, run.job, state_text(run.state), lately(run.began), *numbers)
     return Group(table, *(line for run in runs for line in _remarks(run)))
 
 
@@ -63,7 +62,7 @@ def report_table(report: RunReport) -> RenderableType:
     table.add_column()
     for name, value in _rows(report):
         table.add_row(name, value)
-    return Group(_head(report.run), table, *_remarks(report.run))
+    return Group(Text(), _head(report.run), table, *_remarks(report.run))
 
 
 def grid(rows: list[tuple[str, str]]) -> RenderableType:
@@ -97,6 +96,11 @@ def _compact(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
 
+def state_text(state: str) -> Text:
+    """Write a run's state in its color."""
+    return Text(state, style=COLORS.get(state, "cyan"))
+
+
 def money(dollars: float) -> str:
     """Write an amount: cents where they matter, more digits where they do not."""
     if dollars == 0 or abs(dollars) >= 1:
@@ -105,8 +109,7 @@ def money(dollars: float) -> str:
 
 
 def _head(run: RunFacts) -> RenderableType:
-    state = Text(run.state, style=COLORS.get(run.state, "cyan"))
-    return Text.assemble((run.job, "bold"), "  ", (f"run {run.short}", "dim"), "  ", state)
+    return Text.assemble((run.job, "bold"), "  ", (f"run {run.short}", "dim"), "  ", state_text(run.state))
 
 
 def _rows(report: RunReport) -> Iterator[tuple[str, str]]:

@@ -351,7 +351,7 @@ class Driver:
 def _unexpected(name: str, error: Exception) -> errors.Bug:
     bug = errors.Bug(
         f"the step `{name}` met an error that nobody expected ({type(error).__name__}: {error}). What was committed is kept",
-        hint="please report it, with what `batchflow doctor` says; then run the same command again",
+        hint="please report it; then run the same command again: it goes on from what was committed",
     )
     bug.__cause__ = error
     return bug

@@ -6,9 +6,11 @@ with list prices per million tokens; a batch pays half of the bracket. No endpoi
 is the only way to know it.
 """
 
+from collections.abc import Iterable
+
 from batchflow.model.money import DOLLAR, Nano, Price
 from batchflow.model.remote import Weight
-from batchflow.model.result import Usage
+from batchflow.model.result import CacheCreation, Usage
 
 BATCH_SHARE = 0.5
 US_ONLY = 1.1
@@ -16,6 +18,7 @@ US_ONLY = 1.1
 SEARCH: Nano = DOLLAR // 100
 """One web search. Nobody says that batches get it cheaper, so they do not."""
 _PER_TOKEN = DOLLAR / 1_000_000
+_NOTHING_WRITTEN = CacheCreation()
 
 
 def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
@@ -33,6 +36,33 @@ def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
         tokens *= US_ONLY
     fees = _fees(usage) if usage.server_tool_use is not None else 0
     return round(tokens * BATCH_SHARE if batch else tokens) + fees, round(tokens) + fees
+
+
+def total(price: Price, usages: Iterable[Usage], *, batch: bool) -> tuple[Nano, Nano]:
+    """Says the same of several answers of one model: those without cache, tools or bands by the sum of their tokens."""
+    paid = listed = fresh = output = 0
+    for usage in usages:
+        if price.above is None and _plain(usage):
+            fresh += usage.input_tokens or 0
+            output += usage.output_tokens or 0
+        else:
+            one = cost(price, usage, batch=batch)
+            paid, listed = paid + one[0], listed + one[1]
+    summed = cost(price, Usage(input_tokens=fresh, output_tokens=output), batch=batch)
+    return paid + summed[0], listed + summed[1]
+
+
+def read_tokens(usage: Usage) -> int:
+    """Counts what the model read: fresh, from the cache, or on its way into the cache."""
+    return (usage.input_tokens or 0) + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+
+
+def _plain(usage: Usage) -> bool:
+    """Tells whether nothing but fresh input and output was billed."""
+    if usage.cache_read_input_tokens or usage.cache_creation_input_tokens or usage.inference_geo == "us":
+        return False
+    split, tools = usage.cache_creation, usage.server_tool_use
+    return (split is None or split == _NOTHING_WRITTEN) and (tools is None or not tools.web_search_requests)
 
 
 def _writes(price: Price, usage: Usage, written: int) -> float:

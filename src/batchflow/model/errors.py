@@ -8,6 +8,7 @@
         RunRefused        the run may not start, or not like this
       ProviderError     the API's side of the story
         Refused           definite: nothing was created by this call
+          NoListing         there is no listing of batches at this provider
         Unreachable       definite: nothing left this machine
         ReplyLost         in doubt: something may have been created
         BadReply          a reply that cannot be read (never raised for a create: that is ReplyLost)
@@ -131,6 +132,12 @@ class Refused(ProviderError):
     ) -> None:
         super().__init__(message, word=word, status=status, retry_after=retry_after, hint=hint)
         self.max_requests = max_requests
+
+
+class NoListing(Refused):
+    """The provider shows no listing of its batches: one can be asked for by its id only, and a lost id cannot be found."""
+
+    again = Again.NEVER
 
 
 class Unreachable(ProviderError):

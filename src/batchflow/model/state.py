@@ -203,7 +203,9 @@ class Setback(msgspec.Struct, frozen=True, kw_only=True):
     """How the next request differs; read by `machine.amend`."""
     packed_in: str = ""
     wake_at: float | None = None
+    key: str = ""
     sample: str = ""
+    """The record of the first row, and what was said of it."""
     generation: int = 0
     """The parts that bring these rows to the sinks, if they are dead: rows that die later than their batch come in new parts."""
 

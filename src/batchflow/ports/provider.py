@@ -54,7 +54,7 @@ class Provider(Protocol):
         ...
 
     def list(self) -> AsyncGenerator[ListPage]:
-        """Lists all batches of the workspace, newest first, until the caller closes it."""
+        """Lists all batches of the workspace, newest first, until the caller closes it; `NoListing` where there is none."""
         ...
 
     async def status(self, remote: str) -> RemoteBatch | None:

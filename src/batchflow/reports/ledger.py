@@ -86,6 +86,6 @@ def _tallies(setbacks: Iterable[Setback]) -> tuple[Tally, ...]:
     examples: dict[Word, str] = {}
     for one in setbacks:
         counts[one.word] = counts.get(one.word, 0) + one.count
-        examples.setdefault(one.word, one.sample)
+        examples.setdefault(one.word, ": ".join(told for told in (one.key, one.sample) if told))
     frequent = sorted(counts, key=lambda word: (-counts[word], word))
     return tuple(Tally(word=word.value, count=counts[word], example=examples[word]) for word in frequent)

@@ -42,7 +42,8 @@ class Watch:
 
     def heard(self, event: Event) -> None:
         """Note which run it is, and which batch has come to its end."""
-        self._run = event.run
+        if event.run != self._run:
+            self._run, self._is_caught_up, self._durations = event.run, False, {}
         if event.kind == "batch.ended":
             self._ended.add(event.subject)
 

@@ -15,8 +15,8 @@ from batchflow.ports.state import StateStore
 from batchflow.reports.paging import every
 from batchflow.reports.shown import shown
 
-SHORT = 12
-"""Letters of an id that people see: down to the millisecond at which it was made."""
+SHORT = 16
+"""Letters of an id that people see: the millisecond at which it was made, and enough to tell two jobs begun together."""
 LAST = "@last"
 WORRYING = (BatchState.IN_DOUBT, BatchState.HELD)
 MOVING = tuple(state for state in BatchState if state not in TERMINAL)
@@ -73,7 +73,7 @@ async def find_run(store: StateStore, wanted: str) -> Run:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        told = ", ".join(f"{run.id[: SHORT + 4]} ({run.job})" for run in matches[:5])
+        told = ", ".join(f"{run.id[: SHORT + 8]} ({run.job})" for run in matches[:5])
         raise RunRefused(f"{len(matches)} runs begin with `{wanted}`: {told}", hint="type more of the id")
     raise await _unknown(store, wanted)
 

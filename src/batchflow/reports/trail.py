@@ -190,8 +190,8 @@ class Tracker:
             return msgspec.json.decode(await read_line(self._blobs, batch.results[0], footer, number), type=str)
         if answer is not None and answer.error:
             return answer.error
-        if setback is not None and setback.sample.startswith(f"{key}: "):
-            return setback.sample.removeprefix(f"{key}: ")
+        if setback is not None and setback.key == key:
+            return setback.sample
         return batch.why if setback is not None and answer is None else ""
 
     def _cost(self, answer: Answer | None) -> tuple[float, float]:

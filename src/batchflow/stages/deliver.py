@@ -113,8 +113,7 @@ async def rows_for(kit: Kit, batch: Batch, on: On, generation: int | None = None
             async for chunk in results:
                 if on != "ok" and fates.dead:
                     lined.update(result.row for result in chunk if result.row in fates.dead)
-                if kept := [_final(kit, result, fates) for result in chunk]:
-                    yield kept
+                yield [_final(kit, result, fates) for result in chunk] if fates.dead or kit.parts.checks else chunk
         finally:
             await results.aclose()
         if on != "ok":

@@ -32,7 +32,7 @@ EXAMPLES = 5
 """Duplicates named in one event; the books count the others."""
 
 Item: TypeAlias = "Record | Unreadable"
-Built: TypeAlias = "list[bytes] | Skip | Reject"
+Built: TypeAlias = "bytes | list[bytes] | Skip | Reject"
 
 
 class Seen(Protocol):
@@ -126,6 +126,7 @@ class Reader:
         self._place = read
         """How many items of the source have been taken in all, over every restart."""
         self._pages = Pages(kit.parts.source, start)
+        self._make = kit.parts.builder.build
         self._since = start
         self.resting_until = 0.0
         """There is nothing to read before then."""
@@ -183,9 +184,9 @@ class Reader:
         out: list[Built] = []
         for item in items:
             built = self._build_one(item)
-            if type(built) is list:
-                rows_left -= len(built)
-                bytes_left -= sum(map(len, built))
+            if isinstance(built, (bytes, list)):
+                rows_left -= 1 if isinstance(built, bytes) else len(built)
+                bytes_left -= len(built) if isinstance(built, bytes) else sum(map(len, built))
                 if (rows_left < 0 or bytes_left < 0) and not empty:
                     break
                 empty = False
@@ -197,18 +198,17 @@ class Reader:
             return Reject(item.key, item.origin, Word.BUILD_ERROR, item.reason)
         assert type(item) is Record
         try:
-            made = self._kit.parts.builder.build(item)
+            made = self._make(item)
         except BuildError as error:
             return Reject(item.key, item.origin, Word.BUILD_ERROR, str(error))
         except Exception as error:
             raise blame(self._kit.parts.builder, f"on record {item.key!r} ({item.origin})", error) from error
-        if type(made) is bytes:
-            built = [made]
-        elif isinstance(made, Skip):
+        if type(made) is bytes and len(made) <= self._record_bytes:
+            return made  # nearly always
+        if isinstance(made, Skip):
             return made
-        else:
-            several = [made] if isinstance(made, (dict, bytes)) else made
-            built = [one if isinstance(one, bytes) else self._encode(one) for one in several]
+        several = [made] if isinstance(made, (dict, bytes)) else made
+        built = [one if isinstance(one, bytes) else self._encode(one) for one in several]
         for one in built:
             if len(one) > self._record_bytes:
                 return Reject(
@@ -230,11 +230,15 @@ class Reader:
                 tally.duplicate += 1
                 if len(tally.doubles) < EXAMPLES:
                     tally.doubles.append(f"{item.key} ({item.origin})")
-            elif type(made) is list:
+            elif isinstance(made, (bytes, list)):
                 assert type(item) is Record
                 row = Row(item.key, item.origin, 1, {c: item.data.get(c) for c in carry} if carry else {})
-                params += made
-                rows += [row] * len(made)
+                if isinstance(made, bytes):
+                    params.append(made)
+                    rows.append(row)
+                else:
+                    params += made
+                    rows += [row] * len(made)
                 tally.built += 1
             elif type(made) is Reject:
                 tally.rejects.append(_carrying(made, item, carry))

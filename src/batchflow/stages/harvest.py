@@ -3,9 +3,11 @@
 from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from batchflow.machine.address import split_id
-from batchflow.machine.cost import cost
+from batchflow.machine.cost import read_tokens, total
 from batchflow.model.result import Answer
 from batchflow.model.words import BILLED, Word
 from batchflow.ports.prices import Prices
@@ -48,6 +50,7 @@ class Harvest:
     def take(self, answers: Sequence[Answer], order: "array[int]", earlier: "Sequence[array[int]]" = ()) -> None:
         """Book some answers; `order` gets the row of each line, `earlier` are the orders of parts downloaded before."""
         words, tokens, count = self.words, self._tokens, len(self.words)
+        billed: list[Answer] = []
         for answer in answers:
             token, row = split_id(answer.custom_id)
             if answer.word is None:
@@ -60,9 +63,11 @@ class Harvest:
             elif words[row] == 0:
                 words[row] = CODES[answer.word]
                 order.append(row)
-                self._book(answer, self.money)
+                if answer.word in BILLED:
+                    billed.append(answer)
             else:
                 order.append(self._again(answer, row, order, earlier))
+        self._book(billed, self.money)
 
     def _again(self, answer: Answer, row: int, order: "array[int]", earlier: "Sequence[array[int]]") -> int:
         """Judge a second line for a row: it wins only if it is a success and the first was not."""
@@ -73,29 +78,27 @@ class Harvest:
                 if row in lines:
                     lines[lines.index(row)] = NO_ROW
             self.words[row] = code
-            self._book(answer, self.money)
+            self._book([answer], self.money)
             return row
         self.repeated += 1
         if code in _BILLED and row not in order:
-            self._book(answer, self.extra)
+            self._book([answer], self.extra)
         return NO_ROW
 
-    def _book(self, answer: Answer, money: Money) -> None:
-        if answer.word not in BILLED:
-            return
-        usage = answer.usage
-        price = self._prices.price(answer.model)
-        if price is None:
-            money.unpriced.add(answer.model)
-        else:
-            paid, listed = cost(price, usage, batch=True)
-            money.paid += paid
-            money.listed += listed
-        money.rows += 1
-        money.input_tokens += (
-            (usage.input_tokens or 0) + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
-        )
-        money.output_tokens += usage.output_tokens or 0
+    def _book(self, answers: Sequence[Answer], money: Money) -> None:
+        """Add up what some billed rows cost."""
+        for model, some in groupby(answers, attrgetter("model")):
+            usages = [answer.usage for answer in some]
+            price = self._prices.price(model)
+            if price is None:
+                money.unpriced.add(model)
+            else:
+                paid, listed = total(price, usages, batch=True)
+                money.paid += paid
+                money.listed += listed
+            money.rows += len(usages)
+            money.input_tokens += sum([read_tokens(usage) for usage in usages])
+            money.output_tokens += sum([usage.output_tokens or 0 for usage in usages])
 
     @property
     def theirs(self) -> bool:

@@ -1,6 +1,6 @@
 """How the provider's two long answers are walked through: its listing, newest first, and a file of results."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 
 from batchflow.model.remote import RemoteBatch
 from batchflow.stages.kit import Kit
@@ -16,11 +16,20 @@ async def list_until(kit: Kit, since: float, wanted: Collection[str] | None = No
             found += page.batches
             if missing is not None:
                 missing.difference_update(remote.id for remote in page.batches)
-            if missing == set() or any(remote.created_at < since for remote in page.batches):
+            if missing == set() or _passed(page.batches, since):
                 break
     finally:
         await pages.aclose()
     return found
+
+
+def _passed(page: Sequence[RemoteBatch], since: float) -> bool:
+    """Tell whether all that comes after this page is older.
+
+    A listing that begins with the oldest is read to its end: taken for one that begins with the newest, it would hide
+    exactly the batch that is looked for.
+    """
+    return bool(page) and page[-1].created_at < since and page[0].created_at >= page[-1].created_at
 
 
 async def result_lines(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[tuple[list[bytes], int]]:

@@ -7,7 +7,9 @@ stored size and number of lines, and, where lines are not in row order, which ro
 """
 
 from array import array
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -58,32 +60,34 @@ class LinesWriter:
         self._open.extend(lines)
         self._open_bytes += size
         if self._open_bytes >= FRAME - len(self._open):
-            await self._flush()
+            await self._cut(keep=True)
 
     async def finish(self, rows: "array[int] | None" = None) -> Blob:
         """Close the object, making it durable; `rows` says which row each line is when they are not in row order."""
-        if self._open:
-            await self._flush()
+        await self._cut(keep=False)
         footer = Footer(tuple(self._frames), self._raw_bytes, rows.tobytes() if rows is not None else b"")
-        payload = zstandard.compress(msgspec.msgpack.encode(footer))
+        # With a checksum of its own: it is read alone, and a wrong row number would give an answer to somebody else.
+        payload = self._compressor.compress(msgspec.msgpack.encode(footer))
         body = payload + len(payload).to_bytes(_TAIL, "little") + _MARK
         await self._writer.write(_SKIPPABLE + len(body).to_bytes(4, "little") + body)
         return await self._writer.finish()
 
-    async def _flush(self) -> None:
-        """Cut what is open into frames: a chunk of lines may be larger than one frame."""
-        start = 0
-        while start < len(self._open):
-            end, size = start, 0
-            while end < len(self._open) and (size == 0 or size + len(self._open[end]) + 1 <= FRAME):
-                size += len(self._open[end]) + 1
-                end += 1
-            frame = self._compressor.compress(b"\n".join([*self._open[start:end], b""]))
+    async def _cut(self, *, keep: bool) -> None:
+        """Cut what is open into frames; with `keep`, what does not fill one stays open."""
+        lines, start = self._open, 0
+        ends = [size + number for number, size in enumerate(accumulate(map(len, lines)), 1)]
+        while start < len(lines):
+            begun = ends[start - 1] if start else 0
+            end = max(bisect_right(ends, begun + FRAME), start + 1)
+            if keep and end == len(lines):
+                break
+            frame = self._compressor.compress(b"\n".join([*lines[start:end], b""]))
             self._frames.append((len(frame), end - start))
-            self._raw_bytes += size
+            self._raw_bytes += ends[end - 1] - begun
             await self._writer.write(frame)
             start = end
-        self._open, self._open_bytes = [], 0
+        self._open = lines[start:]
+        self._open_bytes = sum(map(len, self._open))
 
 
 async def read_footer(blobs: BlobStore, blob: Blob) -> Footer:
@@ -123,11 +127,11 @@ async def read_frames(blobs: BlobStore, blob: Blob, footer: Footer) -> AsyncGene
 
 async def read_line(blobs: BlobStore, blob: Blob, footer: Footer, number: int) -> bytes:
     """Read one line by its number, decompressing one frame."""
-    start = 0
+    start, first = 0, 0
     for stored, lines in footer.frames:
-        if number < lines:
-            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number]
-        number -= lines
+        if number < first + lines:
+            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number - first]
+        first += lines
         start += stored
     raise _damaged(blob, f"it has no line {number}")
 
@@ -152,7 +156,7 @@ async def _range(blobs: BlobStore, blob: Blob, start: int, length: int | None) -
 def _damaged(blob: Blob, what: str) -> ObjectDamaged:
     return ObjectDamaged(
         f"object {blob.name} is damaged: {what}",
-        hint="restore it from a backup, or run `batchflow doctor` to see what depends on it",
+        hint="put it back from a copy of the state folder, then run the same command again",
     )
 
 

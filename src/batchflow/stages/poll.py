@@ -6,6 +6,7 @@ from batchflow.machine.batch import CancelSent, Deferred, Finished, GivenUp, See
 from batchflow.machine.cadence import next_poll
 from batchflow.machine.claims import PATIENCE, SLACK
 from batchflow.model.change import Count, Put
+from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState
 from batchflow.stages.evidence import Evidence
@@ -24,8 +25,7 @@ async def poll(kit: Kit, lookout: Lookout, evidence: Evidence, *, soon: float = 
     flying = await _flying(kit, soon)
     if not flying:
         return
-    since = min(batch.submitted_at or 0.0 for batch in flying) - SLACK
-    listed = {remote.id: remote for remote in await list_until(kit, since, {batch.remote for batch in flying})}
+    listed = {remote.id: remote for remote in await _listed(kit, flying)}
     for remote in listed.values():
         lookout.seen(remote.created_at)
     for batch in flying:
@@ -41,6 +41,15 @@ async def _flying(kit: Kit, within: float) -> Sequence[Batch]:
     states = [BatchState.RUNNING, BatchState.CANCELING]
     batches = await kit.store.find(Batch, {"run": kit.run, "state": states})
     return [batch for batch in batches if batch.wake_at is None or batch.wake_at <= soon]
+
+
+async def _listed(kit: Kit, flying: Sequence[Batch]) -> Sequence[RemoteBatch]:
+    """List as far down as these batches; nothing where there is no listing, for each can be asked for by its id."""
+    since = min(batch.submitted_at or 0.0 for batch in flying) - SLACK
+    try:
+        return await list_until(kit, since, {batch.remote for batch in flying})
+    except NoListing:
+        return ()
 
 
 async def _look(kit: Kit, batch: Batch, remote: RemoteBatch | None) -> None:

@@ -64,6 +64,7 @@ def _setbacks(kit: Kit, batch: str, rejects: Sequence[Reject]) -> list[Put]:
                 decision=Decision.DEAD,
                 count=len(rows),
                 rows=bitmap(rows, len(rejects)),
+                key=rejects[rows[0]].key,
                 sample=f"{rejects[rows[0]].origin}: {rejects[rows[0]].reason}",
             )
         )

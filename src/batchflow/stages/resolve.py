@@ -12,11 +12,13 @@ from batchflow.machine.backoff import backoff
 from batchflow.machine.batch import Adopted, Doubted, GivenUp, Vanished, step
 from batchflow.machine.claims import SLACK, Adopt, Ask, GoneMissing, Verdict, Wait, candidates_of, judge
 from batchflow.model.change import Count, Note, Put, Step
+from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Binding, Intent, IntentState, Remote
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
+from batchflow.stages.sight import left_out
 
 LOOK_AGAIN = 15.0
 WATCH = 48 * 3600.0
@@ -33,7 +35,12 @@ async def resolve(kit: Kit, evidence: Evidence) -> None:
         await _without_intent(kit, [batch for token, batch in doubted.items() if token not in {i.token for i in mine}])
         return
     started = kit.now()
-    unknown = await _unknown(kit, intents, evidence)
+    try:
+        unknown = await _unknown(kit, intents, evidence)
+    except NoListing as error:
+        for intent in mine:
+            await _unseen(kit, doubted[intent.token], intent, error.message)
+        return
     # After the listing, for it is from replies that a provider learns whose account it uses.
     if strangers := [intent for intent in mine if not same_account(intent.binding, kit.provider.binding())]:
         for intent in strangers:
@@ -116,7 +123,10 @@ async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, starte
             settled = [Put(_changed(intent, state=IntentState.ACCEPTED)), Note(fact)] if proven else []
             await _move(kit, batch, adopted, settled)
         case GoneMissing():
-            await _gone(kit, batch, intent)
+            if hidden := await left_out(kit, intent.watermark - SLACK):
+                await _unseen(kit, batch, intent, f"the listing leaves out {hidden}, which exists", patience=2.0)
+            else:
+                await _gone(kit, batch, intent)
         case Ask(why=why):
             await _move(
                 kit, batch, GivenUp(why=f"{why}. At most one batch of {batch.count} requests may have been paid"), []
@@ -126,6 +136,20 @@ async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, starte
             counted = [Put(_changed(intent, healthy=healthy))] if healthy != intent.healthy else []
             wake = kit.now() + min(LOOK_AGAIN, backoff(batch.tries))
             await _move(kit, batch, Doubted(wake_at=wake, why=why), counted)
+
+
+async def _unseen(kit: Kit, batch: Batch, intent: Intent, why: str, *, patience: float = 1.0) -> None:
+    """Wait for a listing that can be believed, for so many graces; then only a person can tell, and nothing is sent again."""
+    if kit.now() < intent.last_byte_at + patience * kit.parts.rules.submit.grace:
+        wake = kit.now() + min(LOOK_AGAIN, backoff(batch.tries))
+        await _move(kit, batch, Doubted(wake_at=wake, why=why), [])
+        return
+    blind = (
+        f"{why}. So nobody can tell from here whether this batch was created, and it was not sent again: at most one "
+        f"batch of {batch.count} requests may have been paid. Ask whoever runs {intent.binding.base_url} for a batch "
+        f"whose custom_ids begin with {intent.token}"
+    )
+    await _move(kit, batch, GivenUp(why=blind), [])
 
 
 async def _gone(kit: Kit, batch: Batch, intent: Intent) -> None:

@@ -40,8 +40,8 @@ async def revive(kit: Kit, words: Collection[Word]) -> int:
         moves["canceled" if setback.word is Word.CANCELED else "dead"] -= setback.count
     if not steps:
         raise errors.RunRefused(
-            f"run {kit.run[:12]} has no dead letters of {', '.join(sorted(words))} that could be asked again",
-            hint=f"`batchflow report {kit.run[:12]}` lists its dead letters by word",
+            f"run {kit.run[:16]} has no dead letters of {', '.join(sorted(words))} that could be asked again",
+            hint=f"`batchflow report {kit.run[:16]}` lists its dead letters by word",
         )
     moves["retried"] = moves["waiting"]
     text = f"{moves['waiting']} dead letters are asked again ({', '.join(sorted(words))})"

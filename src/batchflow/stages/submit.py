@@ -274,9 +274,7 @@ async def lost(kit: Kit, batch: Batch, intent: Intent, why: str) -> None:
         Put(stepped.batch),
         Put(moved),
         Count(kit.run, stepped.books),
-        kit.event(
-            "batch.in_doubt", batch.id, f"{why}. It may or may not have been created; it is looked for in the listing"
-        ),
+        kit.event("batch.in_doubt", batch.id, f"{why.rstrip('.')}. It is looked for in the listing"),
     )
 
 

@@ -28,6 +28,7 @@ class Group:
     decision: Decision
     change: dict[str, Any]
     after: float
+    key: str
     sample: str
     rows: list[int] = field(default_factory=list[int])
 
@@ -77,7 +78,7 @@ class Verdicts:
         key = (result.attempt, result.word, decision, after, msgspec.json.encode(change, order="sorted"))
         group = self.groups.get(key)
         if group is None:
-            group = Group(result.attempt, result.word, decision, change, after, f"{result.key}: {result.error}")
+            group = Group(result.attempt, result.word, decision, change, after, result.key, result.error)
             self.groups[key] = group
         group.rows.append(result.row)
 
@@ -104,6 +105,7 @@ class Verdicts:
                 rows=bitmap(group.rows, batch.count),
                 change=group.change,
                 wake_at=now + group.after if group.decision is Decision.AGAIN else None,
+                key=group.key,
                 sample=group.sample[:500],
             )
             for number, group in enumerate(self.groups.values())

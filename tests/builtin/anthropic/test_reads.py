@@ -1,12 +1,13 @@
 """Listing, looking, downloading, canceling, sending: on the simulator, and on servers that are less polite."""
 
 import gzip
+import time
 
 import anyio
 import msgspec
 import pytest
 
-from batchflow.model.errors import BadReply, Refused, ReplyLost, Unreachable
+from batchflow.model.errors import BadReply, NoListing, Refused, ReplyLost, Unreachable
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
 
@@ -306,8 +307,80 @@ async def test_a_reply_that_cannot_be_read_says_so(serve, connect, body):
     async with serve(saying(200, body)) as server, connect(server.url) as provider:
         with pytest.raises(BadReply, match="cannot be read"):
             await provider.status("m")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"data":[{"id":[7]}]}', b'{"data":[{}]}', b'{"data":[{"id":"\xff"}]}']
+)
+async def test_a_listing_that_cannot_be_read_says_so(serve, connect, body):
+    async with serve(saying(200, body)) as server, connect(server.url) as provider:
         with pytest.raises(BadReply, match="cannot be read"):
             await pages(provider)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b""), (405, b"<html>"), (501, b"{}"), (200, b"[]"), (200, b'{"batches":[]}'), (200, b'{"data":7}')],
+)
+async def test_a_server_without_a_listing_is_told_from_one_in_trouble(serve, connect, status, body):
+    async with serve(saying(status, body)) as server, connect(server.url) as provider:
+        with pytest.raises(NoListing, match=server.url):
+            await pages(provider)
+
+
+async def test_a_listing_of_null_is_an_empty_one(serve, connect):
+    async with serve(saying(200, b'{"data":null}')) as server, connect(server.url) as provider:
+        (page,) = await pages(provider)
+    assert page.batches == ()
+
+
+async def test_ids_that_are_numbers_and_states_in_other_words_are_read(serve, connect):
+    body = b'{"id":7,"processing_status":"Completed","results_url":"/r","created_at":1793558400,"request_counts":[1]}'
+    async with serve(saying(200, body)) as server, connect(server.url) as provider:
+        told = await provider.status("7")
+    assert (told.id, told.ended, told.created_at, told.count) == ("7", True, DATE_AT, 0)
+
+
+async def test_a_time_told_by_nobody_is_now(serve, connect):
+    began = time.time()
+    async with serve(saying(200, b'{"id":"m"}')) as server, connect(server.url) as provider:
+        told = await provider.status("m")
+    assert began <= told.created_at <= time.time()
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("/files/7", "/files/7"),
+        ("files/7?part=1", "/files/7?part=1"),
+        ("{here}/files/7", "/files/7"),
+        ("http://127.0.0.1:1/files/7", None),
+        ("//127.0.0.1:1/files/7", None),
+        ("ftp:/files/7", None),
+        ("http://[half", None),
+        (7, None),
+        (None, None),
+    ],
+)
+async def test_results_that_are_elsewhere_are_asked_for_on_the_same_server_only(serve, connect, url, asked):
+    async def answer(line):
+        while True:
+            path = (await line.hear()).head.split(" ")[1]
+            if path.endswith("/results"):
+                await line.say(404, b"{}")
+            elif path == asked:
+                await line.say(200, b"line\n")
+            else:
+                told = url.replace("{here}", server.url) if isinstance(url, str) else url
+                await line.say(200, msgspec.json.encode({"id": "m", "results_url": told}))
+
+    async with serve(answer) as server, connect(server.url) as provider:
+        if asked is None:
+            with pytest.raises(Refused) as caught:
+                await drained(provider, "m")
+            assert caught.value.word is Word.MISSING
+        else:
+            assert await drained(provider, "m") == b"line\n"
 
 
 async def test_nobody_at_the_address_is_unreachable(connect, dead_port):

@@ -395,4 +395,47 @@ async def test_errors_say_what_is_known_about_the_money(sim, connect, pack):
             await provider.submit(pack(3))
     assert "3 requests" in doubt.value.message
     assert "billed" in doubt.value.message
-    assert "reconcile" in doubt.value.hint
+    assert "the listing is searched for it" in doubt.value.hint
+
+
+LIMITS = [
+    ("requests: List should have at most 1000 items after validation, not 2500", 1000, Word.INVALID),
+    ("Batch size 2500 exceeds the maximum of 1,000 requests per batch", 1000, Word.INVALID),
+    ("Too many requests in batch: 2500 > 1000", 1000, Word.TOO_LARGE),
+    ("A batch may contain up to 1_000 requests, got 2500", 1000, Word.INVALID),
+    ("1000 requests per batch is the limit", 1000, Word.INVALID),
+    ("too many items", None, Word.TOO_LARGE),
+    ("requests: List should have at least 1 item after validation, not 0", None, Word.INVALID),
+    ("requests.17.params.max_tokens: 9000 > 8192, which is the maximum", None, Word.INVALID),
+    ("requests.3.custom_id: String should have at most 64 characters", None, Word.INVALID),
+    ("requests are limited to 5.5 MB", None, Word.INVALID),
+    ("This request would exceed your organization's rate limit of 50 requests per minute", None, Word.INVALID),
+]
+
+
+@pytest.mark.parametrize(("text", "limit", "word"), LIMITS, ids=[text for text, _, _ in LIMITS])
+async def test_a_smaller_limit_is_learnt_in_whatever_words_it_is_told(serve, connect, pack, text, limit, word):
+    body = msgspec.json.encode({"error": {"type": "invalid_request_error", "message": text}})
+
+    async def refuse(line):
+        await line.hear()
+        await line.say(400, body)
+
+    async with serve(refuse) as server, connect(server.url) as provider:
+        with pytest.raises(Refused) as refusal:
+            await provider.submit(pack(3))
+        assert (refusal.value.max_requests, refusal.value.word) == (limit, word)
+        assert provider.limits().requests == (limit or 100_000)
+
+
+async def test_a_refusal_under_another_name_is_quoted(serve, connect, pack):
+    body = b'{"detail":[{"msg":"List should have at most 1000 items after validation, not 2500"}]}'
+
+    async def refuse(line):
+        await line.hear()
+        await line.say(422, body)
+
+    async with serve(refuse) as server, connect(server.url) as provider:
+        with pytest.raises(Refused, match="at most 1000 items") as refusal:
+            await provider.submit(pack(3))
+    assert refusal.value.max_requests == 1000

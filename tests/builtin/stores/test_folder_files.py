@@ -101,7 +101,7 @@ async def test_a_removed_file_is_missing_and_says_where_it_lay(store, path):
     (path / "a").unlink()
     with pytest.raises(ObjectDamaged, match=rf"object a is missing: there is nothing at {path}/a") as missing:
         await read(store, blob)
-    assert "batchflow doctor" in missing.value.hint
+    assert "copy of the state folder" in missing.value.hint
 
 
 async def test_a_folder_in_the_way_says_so(store, path):

@@ -23,7 +23,7 @@ from batchflow.builtin.anthropic.replies import read_batch, read_page, results_p
 from batchflow.builtin.anthropic.rows import answered, read_rows
 from batchflow.builtin.anthropic.verdicts import Reply
 from batchflow.builtin.anthropic.weigh import weigh
-from batchflow.model.errors import BadReply, BatchflowError, Bug, ProviderError, Refused, Unreachable
+from batchflow.model.errors import BadReply, BatchflowError, Bug, NoListing, ProviderError, Refused, Unreachable
 from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer
 from batchflow.model.state import Binding
@@ -129,6 +129,8 @@ class AnthropicProvider:
         what, after, seen = "Listing the batches", None, set[str]()
         while True:
             reply = await self._get(what, BATCHES, {"limit": PAGE} | ({"after_id": after} if after else {}))
+            if verdicts.no_listing(reply):
+                raise NoListing(f"{self._account.base_url} has no listing of its batches", word=Word.MISSING)
             leaf = self._read(what, reply, partial(read_page, asked=PAGE))
             yield leaf.page
             after = leaf.next

@@ -37,7 +37,7 @@ class _Batch(msgspec.Struct, frozen=True):
 
 
 class _Page(msgspec.Struct, frozen=True):
-    data: list[_Batch]
+    data: list[_Batch] | None
     has_more: bool | None = None
     last_id: str | int | None = None
 
@@ -85,7 +85,7 @@ def read_page(body: bytes, headers: Mapping[str, str], *, asked: int) -> Leaf:
     """Reads one page of a listing that was `asked` for so many batches; raises ValueError where it cannot be read."""
     told = _PAGE.decode(body)
     now = _now(headers)
-    batches = tuple([_batch(one, now) for one in told.data])
+    batches = tuple([_batch(one, now) for one in told.data or ()])
     more = told.has_more if told.has_more is not None else len(batches) >= asked
     last = batches[-1].id if batches else None
     last = last if told.last_id is None else str(told.last_id)

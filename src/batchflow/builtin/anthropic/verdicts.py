@@ -15,6 +15,7 @@ from batchflow.builtin.anthropic.replies import server_now
 from batchflow.model.errors import BadReply, Refused, ReplyLost
 from batchflow.model.words import Word
 
+_NOT_THERE = frozenset({404, 405, 501})
 TELLS_NOTHING = frozenset({408, 409, 499})
 LONGEST_WAIT = 3600.0
 _ABOUT_SIZE = frozenset({400, 413, 422})
@@ -59,6 +60,10 @@ class Reply(msgspec.Struct, frozen=True):
         return 400 <= self.status < 500 and self.status not in TELLS_NOTHING
 
 
+class _Shape(msgspec.Struct, frozen=True):
+    data: msgspec.Raw
+
+
 def refused(what: str, reply: Reply) -> Refused | BadReply:
     """The error for a call that was answered with anything but a 2xx; `what` names the call."""
     if reply.status < 400:
@@ -90,8 +95,26 @@ def lost(what: str, why: str, reply: Reply | None = None) -> ReplyLost:
         word=problem.word(reply.status) if reply and not reply.good else Word.SERVER_ERROR,
         status=reply.status if reply else None,
         retry_after=retry_after(reply.headers) if reply else None,
-        hint="`batchflow reconcile` looks for it and says what it found.",
+        hint="nothing need be typed: the listing is searched for it first, and what was found is told",
     )
+
+
+def no_listing(reply: Reply) -> bool:
+    """Tells whether a server has no listing: it does not know the call, or answers with JSON of quite another shape.
+
+    A page that is no JSON is not that: whatever stands in front of the server would answer a create likewise.
+    """
+    if reply.status in _NOT_THERE:
+        return True
+    if not reply.good:
+        return False
+    try:
+        data = bytes(msgspec.json.decode(reply.body, type=_Shape).data)
+    except msgspec.ValidationError:
+        return True
+    except ValueError:
+        return False
+    return data != b"null" and not data.startswith(b"[")
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

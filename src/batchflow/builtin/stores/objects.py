@@ -10,7 +10,7 @@ PIECE = 256 * 1024
 
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 
-_HINT = "Put it back from a copy of the state folder, or run `batchflow doctor`, which says what depends on it."
+_HINT = "Put it back from a copy of the state folder, then run the same command again."
 
 
 def is_name(name: str) -> bool:

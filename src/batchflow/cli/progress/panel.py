@@ -10,21 +10,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from batchflow.cli.figures import share, span
+from batchflow.cli.figures import count, share, span
 from batchflow.cli.progress.words import NOTABLE, sentence
+from batchflow.cli.tables import state_text
+from batchflow.machine.run import LIVE
 from batchflow.model.money import dollars
-from batchflow.model.state import Event, RunState
+from batchflow.model.state import Event, Run
 from batchflow.reports.ledger import success_rate
 from batchflow.reports.pulse import Pulse
 from batchflow.reports.runs import SHORT
 
 BAR = 32
-COLORS = {
-    RunState.DONE: "green",
-    RunState.PAUSED: "yellow",
-    RunState.FAILED: "red",
-    RunState.CANCELED: "yellow",
-}
 COUNTS = ("read", "waiting", "in_flight", "delivered", "dead")
 
 
@@ -61,21 +57,30 @@ class Panel:
 
 
 def _panel(pulse: Pulse, elapsed: float) -> RenderableType:
-    parts: list[RenderableType] = [_head(pulse, elapsed), _counts(pulse), _bar(pulse), _money(pulse)]
+    parts: list[RenderableType] = [_head(pulse, elapsed), _counts(pulse), _bar(pulse)]
+    if quality := _quality(pulse):
+        parts.append(Text("   ".join(quality)))
+    parts.append(_money(pulse))
     parts += [Text(worry, style="yellow") for worry in pulse.worries[:3]]
-    if pulse.run.why:
+    if pulse.run.why and not pulse.run.cancel:
         parts.append(Text(pulse.run.why, style="yellow"))
     head, *rest = parts
-    return Group(head, *(Padding(part, (0, 0, 0, 2)) for part in rest))
+    return Group(head, *(Padding(part, (0, 0, 0, 2), expand=False) for part in rest))
 
 
 def _head(pulse: Pulse, elapsed: float) -> RenderableType:
     line = Table.grid(expand=False, padding=(0, 2))
-    state = Text(pulse.run.state, style=COLORS.get(pulse.run.state, "cyan"))
     line.add_row(
-        Text(pulse.job, style="bold"), Text(pulse.run.id[:SHORT], style="dim"), state, Text(span(elapsed), style="dim")
+        Text(pulse.job, style="bold"),
+        Text(pulse.run.id[:SHORT], style="dim"),
+        state_text(_state(pulse.run)),
+        Text(span(elapsed), style="dim"),
     )
     return line
+
+
+def _state(run: Run) -> str:
+    return "canceling" if run.cancel and run.state in LIVE else run.state
 
 
 def _counts(pulse: Pulse) -> RenderableType:
@@ -95,15 +100,14 @@ def _bar(pulse: Pulse) -> RenderableType:
     line = Table.grid(padding=(0, 2))
     bar = ProgressBar(total=books["rows"] or 1, completed=ended, width=BAR)
     done = share(ended, books["rows"]) if pulse.run.read_all else "still reading"
-    line.add_row(bar, done, *_quality(pulse))
+    line.add_row(bar, done, f"{count(pulse.flying, 'batch', 'batches')} at work" if pulse.flying else "")
     return line
 
 
 def _quality(pulse: Pulse) -> list[str]:
+    """Say how good the answers are, and how long a batch takes: nothing before the first has come."""
     rate = success_rate(pulse.books)
     said = [] if rate is None else [f"{100 * rate:.1f}% good"]
-    if pulse.flying:
-        said.append(f"{pulse.flying} at work")
     if pulse.processing is not None:
         said.append(f"a batch takes {span(pulse.processing.p50)} (p95 {span(pulse.processing.p95)})")
     return said

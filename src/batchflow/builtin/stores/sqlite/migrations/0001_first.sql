@@ -114,6 +114,7 @@ CREATE TABLE setbacks (
     change    TEXT    NOT NULL,
     packed_in TEXT    NOT NULL,
     wake_at   REAL,
+    key       TEXT    NOT NULL,
     sample    TEXT    NOT NULL,
     generation INTEGER NOT NULL
 );

@@ -5,7 +5,7 @@ import msgspec
 from batchflow.machine.batch import Reopened, ReplyLost, step
 from batchflow.model import errors
 from batchflow.model.change import Count, Put
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Intent, IntentState
+from batchflow.model.state import Batch, BatchState, Binding, Delivery, DeliveryState, Intent
 from batchflow.stages.deliver import settle
 from batchflow.stages.kit import Kit
 from batchflow.stages.resolve import same_account
@@ -15,17 +15,17 @@ DIED = "the process died in the middle of the call"
 
 async def reopen(kit: Kit) -> None:
     """Make everything that waited due again, and call POSTs that died with their process what they are: in doubt."""
-    for batch in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
         await _doubt(kit, batch)
-    for batch in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.HELD}):
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.HELD}):
         stepped = step(batch, Reopened(wake_at=kit.now()))
         await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
-    for part in await kit.store.find(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
+    for part in await kit.every(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
         due = msgspec.structs.replace(
             part, version=part.version + 1, state=DeliveryState.DUE, attempts=0, wake_at=kit.now(), why=""
         )
         await kit.commit(Put(due))
-    for batch in await kit.store.find(Batch, {"run": kit.run, "state": BatchState.COLLECTED}):
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.COLLECTED}):
         await settle(kit, batch.id)
 
 
@@ -40,13 +40,25 @@ async def _doubt(kit: Kit, batch: Batch) -> None:
 
 async def refuse_other_account(kit: Kit) -> None:
     """Refuse to touch batches in flight with a key that cannot see them."""
-    here = kit.provider.binding()
     states = [BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED]
-    for batch in await kit.store.find(Batch, {"run": kit.run, "state": states}):
-        for intent in await kit.store.find(Intent, {"batch": batch.id, "state": IntentState.ACCEPTED}):
-            if not same_account(intent.binding, here):
-                raise errors.RunRefused(
-                    f"batch {batch.id} is in flight at {intent.binding.base_url} under another key (fingerprint "
-                    f"{intent.binding.key}); this key's fingerprint is {here.key}. Nothing was touched and nothing was sent",
-                    hint="run it again with the key it was started with, or from a key of the same workspace",
-                )
+    for batch in await kit.every(Batch, {"run": kit.run, "state": states}):
+        intent = await kit.store.get(Intent, batch.token)
+        if intent is None or same_account(intent.binding, kit.provider.binding()):
+            continue
+        here = await _learnt_binding(kit)
+        if not same_account(intent.binding, here):
+            raise errors.RunRefused(
+                f"batch {batch.id} is in flight at {intent.binding.base_url} under another key (fingerprint "
+                f"{intent.binding.key}); this key's fingerprint is {here.key}. Nothing was touched and nothing was sent",
+                hint="run it again with the key it was started with, or with another key of the same workspace",
+            )
+
+
+async def _learnt_binding(kit: Kit) -> Binding:
+    """Ask for a listing: it is from a reply that a provider learns whose account it uses."""
+    pages = kit.provider.list()
+    try:
+        await anext(pages, None)
+    finally:
+        await pages.aclose()
+    return kit.provider.binding()

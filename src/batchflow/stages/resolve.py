@@ -68,9 +68,13 @@ def same_account(one: Binding, other: Binding) -> bool:
     """Tell whether two calls go to the same workspace. Where it is known it decides: one key may open several."""
     if one.base_url != other.base_url:
         return False
-    if one.organization and one.workspace and other.organization and other.workspace:
-        return (one.organization, one.workspace) == (other.organization, other.workspace)
-    return one.key == other.key
+    known = [
+        (one.organization, other.organization),
+        (one.workspace, other.workspace),
+    ]
+    if any(mine and theirs and mine != theirs for mine, theirs in known):
+        return False
+    return one.key == other.key or all(mine and theirs for mine, theirs in known)
 
 
 async def _wrong_account(kit: Kit, batch: Batch, intent: Intent) -> None:

@@ -1,0 +1,133 @@
+"""Budgets, the ledger, and whose account is used."""
+
+import pytest
+from bench import every, rules
+
+from batchflow.model.errors import RunRefused
+from batchflow.model.money import DOLLAR
+from batchflow.model.state import Batch, BatchState, Entry, Intent, RunState
+from batchflow.model.units import Secret
+from batchflow.sim import FaultPlan
+
+
+async def reservation(bench, count):
+    """What a batch of so many of our records reserves."""
+    async with bench.flow() as flow:
+        batches = await every(flow.store, Batch, {})
+    return max(batch.reserved for batch in batches) * count // max(batch.count for batch in batches)
+
+
+async def test_a_budget_that_is_large_enough_stops_nobody(bench):
+    bench.simulate()
+    report = await bench.run(bench.job(60, rules=rules(max_requests=20, budget=DOLLAR)))
+    bench.check(report, asked=60, good=60)
+    assert 0 < report.books["paid"] < DOLLAR
+    assert report.books["paid"] * 2 == pytest.approx(report.books["listed"], rel=0.01)
+
+
+async def test_batches_wait_for_what_others_have_reserved(bench):
+    """Room for one batch's reservation and all answers: each batch waits until the one before is settled."""
+    bench.simulate(duration=120.0)
+    await bench.run(bench.job(20, name="probe", rules=rules(max_requests=20)))
+    one = await reservation(bench, 20)
+    bench.good.clear()
+    before = bench.sim.stats()["requests_accepted"]
+    report = await bench.run(bench.job(60, rules=rules(max_requests=20, budget=int(one * 1.9))))
+    bench.check(report, good=60)
+    assert bench.sim.stats()["requests_accepted"] - before == 60
+    assert report.books["paid"] <= one * 1.9
+
+
+async def test_a_budget_that_is_used_up_pauses_and_a_larger_one_goes_on(bench):
+    bench.simulate()
+    await bench.run(bench.job(20, name="probe", rules=rules(max_requests=20)))
+    one = await reservation(bench, 20)
+    bench.good.clear()
+    report = await bench.run(bench.job(200, rules=rules(max_requests=20, budget=int(one * 1.2))))
+    assert report.run.state is RunState.PAUSED
+    assert "budget" in report.run.why
+    assert report.books["paid"] <= one * 1.2
+    assert report.books["reserved"] == 0
+    report = await bench.run(bench.job(200, rules=rules(max_requests=20, budget=DOLLAR)))
+    bench.check(report, good=200)
+
+
+async def test_a_held_batch_does_not_make_the_budget_wait_for_ever(bench):
+    bench.simulate("create:1:status,status=500")
+    await bench.run(bench.job(20, name="job", rules=rules(max_requests=20, grace=5.0, on_absent="hold", budget=1)))
+    report = await bench.run(bench.job(20, rules=rules(max_requests=20, budget=1)))
+    assert report.run.state is RunState.PAUSED
+
+
+async def test_the_ledger_is_what_the_books_say(bench):
+    bench.simulate("row:number 1:max_tokens", "row:number 2:pause_turn")
+    report = await bench.run(bench.job(40, rules=rules(max_requests=10)))
+    async with bench.flow() as flow:
+        entries = await every(flow.store, Entry, {"run": report.run.id})
+    assert sum(entry.paid for entry in entries if entry.kind == "settle") == report.books["paid"]
+    assert sum(entry.paid for entry in entries if entry.kind == "waste") == report.books["waste"] > 0
+    assert sum(entry.rows for entry in entries if entry.kind == "settle") == bench.sim.stats()["rows_billed"]
+    assert sum(result.cost for result in [*bench.good, *bench.dead]) == report.books["paid"] - report.books["waste"]
+
+
+KEYS = {"one": "org/a", "also-one": "org/a", "two": "org/b"}
+
+
+def key(bench, name, **options):
+    return bench.provider(api_key=Secret(name), **options)
+
+
+async def test_batches_in_flight_are_not_touched_with_another_accounts_key(bench):
+    bench.simulate(keys=KEYS, duration=600.0)
+    await bench.run(bench.job(20), provider=key(bench, "one"), wait=0.0)
+    before = bench.sim.stats()["calls"].copy()
+    with pytest.raises(RunRefused, match="another key"):
+        await bench.run(bench.job(20), provider=key(bench, "two"))
+    calls = bench.sim.stats()["calls"]
+    assert {name for name in calls if calls[name] != before.get(name, 0)} == {"list"}
+    report = await bench.run(bench.job(20), provider=key(bench, "one"))
+    bench.check(report, asked=20, good=20)
+
+
+async def test_another_key_of_the_same_workspace_goes_on(bench):
+    bench.simulate(keys=KEYS, duration=600.0)
+    await bench.run(bench.job(20), provider=key(bench, "one"), wait=0.0)
+    report = await bench.run(bench.job(20), provider=key(bench, "also-one"))
+    bench.check(report, asked=20, good=20)
+
+
+async def test_a_lost_batch_is_never_sent_again_under_another_account(bench):
+    sim = bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
+    job = bench.job(20, rules=rules(grace=5.0, patience=3.0))
+    report = await bench.run(job, provider=key(bench, "one"))
+    assert report.run.state is RunState.PAUSED
+    sim.set_faults(FaultPlan())
+    report = await bench.run(job, provider=key(bench, "two"))
+    assert report.run.state is RunState.PAUSED
+    assert "another key" in report.run.why
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {})
+        (intent,) = await flow.store.find(Intent, {})
+    assert batch.state is BatchState.HELD
+    assert intent.batch == batch.id
+    assert sim.stats()["creates"] == 1
+    bench.check(await bench.run(job, provider=key(bench, "one")), asked=20, good=20)
+
+
+async def test_a_lost_batch_is_found_with_another_key_of_the_same_workspace(bench):
+    sim = bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
+    job = bench.job(20, rules=rules(grace=5.0, patience=3.0))
+    assert (await bench.run(job, provider=key(bench, "one"))).run.state is RunState.PAUSED
+    sim.set_faults(FaultPlan())
+    bench.check(await bench.run(job, provider=key(bench, "also-one")), asked=20, good=20)
+
+
+async def test_one_key_with_another_workspace_is_another_account(bench):
+    """Its listing shows nothing of ours: taking that for absence would pay twice."""
+    sim = bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
+    job = bench.job(20, rules=rules(grace=5.0, patience=3.0))
+    assert (await bench.run(job, provider=key(bench, "one"))).run.state is RunState.PAUSED
+    sim.set_faults(FaultPlan())
+    report = await bench.run(job, provider=key(bench, "one", workspace_id="b"))
+    assert report.run.state is RunState.PAUSED
+    assert sim.stats()["creates"] == 1

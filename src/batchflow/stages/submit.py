@@ -250,7 +250,8 @@ async def pause(kit: Kit, error: errors.ProviderError) -> None:
     """Pause the run for a reason that only its owner can mend; every row is kept."""
     run = await kit.current()
     if run.state in LIVE:
-        await kit.step_run(Paused(error.message, error.word), kit.event("run.paused", kit.run, error.message))
+        why = f"{error.message} {error.hint}".strip()
+        await kit.step_run(Paused(why, error.word), kit.event("run.paused", kit.run, why))
 
 
 async def _too_large(kit: Kit, batch: Batch, intent: Intent, error: errors.Refused) -> None:

@@ -66,7 +66,8 @@ class LinesWriter:
         """Close the object, making it durable; `rows` says which row each line is when they are not in row order."""
         await self._cut(keep=False)
         footer = Footer(tuple(self._frames), self._raw_bytes, rows.tobytes() if rows is not None else b"")
-        payload = zstandard.compress(msgspec.msgpack.encode(footer))
+        # With a checksum of its own: it is read alone, and a wrong row number would give an answer to somebody else.
+        payload = self._compressor.compress(msgspec.msgpack.encode(footer))
         body = payload + len(payload).to_bytes(_TAIL, "little") + _MARK
         await self._writer.write(_SKIPPABLE + len(body).to_bytes(4, "little") + body)
         return await self._writer.finish()
@@ -126,11 +127,11 @@ async def read_frames(blobs: BlobStore, blob: Blob, footer: Footer) -> AsyncGene
 
 async def read_line(blobs: BlobStore, blob: Blob, footer: Footer, number: int) -> bytes:
     """Read one line by its number, decompressing one frame."""
-    start = 0
+    start, first = 0, 0
     for stored, lines in footer.frames:
-        if number < lines:
-            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number]
-        number -= lines
+        if number < first + lines:
+            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number - first]
+        first += lines
         start += stored
     raise _damaged(blob, f"it has no line {number}")
 

@@ -17,7 +17,7 @@ class Overlong(msgspec.Struct, frozen=True):
 
 
 class Lines:
-    """Gives a stream's lines in blocks of about 1 MiB."""
+    """Gives a stream's lines in blocks of about 512 KiB."""
 
     def __init__(self, stream: Stream, limit: int) -> None:
         self._stream = stream

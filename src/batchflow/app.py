@@ -135,7 +135,7 @@ class Batchflow:
             case AlreadyDone(run=run):
                 return Report(run=run, books=await self.store.books(run.id), driven=False)
             case Refuse(run=run, what=what):
-                raise _changed(run, what)
+                raise _changed(run, what, await self.store.books(run.id))
             case PickUp(run=run):
                 first = partial(_renew, config=job.identity(), fingerprint=fingerprint)
                 return await self.drive(run, parts, wait=wait, first=first)
@@ -152,7 +152,7 @@ class Batchflow:
             case PickUp():
                 return await self.drive(run, parts, wait=wait)
             case Refuse(what=what):
-                raise _changed(run, what)
+                raise _changed(run, what, await self.store.books(run.id))
             case _:
                 raise errors.RunRefused(
                     f"run {run.id[:16]} of {run.job} is {run.state}: there is nothing to go on with",
@@ -240,7 +240,12 @@ class Batchflow:
             last = await self.store.get(Outlet, f"{kit.run}/{outlet.name}")
             context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
             stack.push_async_callback(outlet.sink.close)
-            await outlet.sink.open(context, last.receipt if last else None)
+            try:
+                await outlet.sink.open(context, last.receipt if last else None)
+            except errors.SinkError as error:
+                if await self.store.get(Run, kit.run) is not None:
+                    raise
+                raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
 
     async def _refuse_missing_sinks(self, kit: Kit) -> None:
         """Parts that wait for a sink which the job has no longer would wait for ever."""
@@ -331,12 +336,16 @@ async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:
         )
 
 
-def _changed(run: Run, what: str) -> errors.RunRefused:
+def _changed(run: Run, what: str, books: Mapping[str, int]) -> errors.RunRefused:
+    again = "pays for everything again" if books["intents"] else "begins afresh: nothing of it was sent yet"
     if what == "source":
         text = (
             f"the source of run {run.id} was edited in mid-run, so what was read and what was not cannot be told apart"
         )
-        return errors.RunRefused(text, hint="put the old file back and run again, or begin afresh with `--new`")
+        return errors.RunRefused(
+            text,
+            hint=f"put the old file back and run again; `batchflow cancel {run.id[:16]}` ends it and keeps what is paid for; `--new` {again}",
+        )
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
-    hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:16]}` ends it; `--new` pays for everything again"
+    hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:16]}` ends it; `--new` {again}"
     return errors.RunRefused(text, hint=hint)

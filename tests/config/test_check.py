@@ -139,7 +139,7 @@ def test_a_source_file_that_is_not_there_is_told_at_its_path(looked):
 
 
 def test_an_empty_source_is_a_warning(looked):
-    assert looked(records=[]) == ["3:5: warning: the source is empty"]
+    assert looked(records=[]) == ["3:5: warning: the source is empty, so there is nothing to ask"]
 
 
 def test_a_source_of_which_nothing_can_be_read_is_an_error(looked):

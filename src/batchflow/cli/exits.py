@@ -38,7 +38,7 @@ def exit_of(error: BatchflowError) -> Exit:
     match error:
         case errors.ConfigError(credentials=True):
             return Exit.CREDENTIALS
-        case errors.ConfigError() | errors.UnknownComponent() | errors.SourceError():
+        case errors.ConfigError() | errors.UnknownComponent() | errors.SourceError() | errors.SinkUnready():
             return Exit.CONFIG
         case errors.PluginError():
             return Exit.PLUGIN

@@ -99,5 +99,5 @@ def _refused(found: Finding) -> ConfigError:
     return ConfigError(
         f"{count} in {found.file}; nothing was sent and nothing was written",
         problems=found.problems,
-        hint=f"then type `batchflow validate {found.file}` again",
+        hint=f"mend {'it' if len(found.problems) == 1 else 'them'}, then type `batchflow validate {found.file}`",
     )

@@ -91,7 +91,10 @@ def _source(job: JobSpec, sample: Sample) -> Iterator[Problem]:
         said = f"{message}; the first: {first.origin}: {first.reason}"
         yield Problem(said, job.source.path, warning=bool(sample.records), at_key=True)
     elif sample.looked and not sample.records:
-        yield Problem("the source is empty", job.source.path, warning=True, at_key=True)
+        yield Problem(
+            "the source is empty, so there is nothing to ask", job.source.path,
+            "check that it is the right one: a run of it ends at once and delivers nothing", warning=True, at_key=True,
+        )  # fmt: skip
 
 
 def _columns(job: JobSpec, sample: Sample) -> Iterator[Problem]:

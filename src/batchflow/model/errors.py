@@ -21,6 +21,7 @@
         ObjectDamaged     a stored object is missing or its checksum is wrong
       SourceError       wraps what a source raised, or says why it cannot be read
       SinkError         wraps what a sink raised, or says why it cannot be written
+        SinkUnready       it could not even be opened, so nothing of its run was begun
       Bug               our own mistake
         IllegalTransition
 
@@ -214,6 +215,12 @@ class SinkError(BatchflowError):
 
     again = Again.LATER
     fault = Fault.YOURS
+
+
+class SinkUnready(SinkError):
+    """A sink of a new run cannot be opened: nothing was read, sent or paid."""
+
+    again = Again.NEVER
 
 
 class Bug(BatchflowError):

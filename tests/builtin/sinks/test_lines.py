@@ -54,8 +54,10 @@ def test_the_line_of_a_row_that_was_never_answered_says_only_what_is_known():
         "word": "expired",
         "attempt": 1,
         "error": "not processed within 24 h",
+        "origin": row.origin,
         "batch": "batch-1",
     }
+    assert row.origin
 
 
 def test_an_empty_answer_has_an_empty_text():

@@ -15,7 +15,7 @@ def enter(path: Path, *, create: bool) -> int:
     _refuse_what_is_no_file(path)
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0), 0o666)
+    file = _make(path) if create else os.open(path, os.O_RDWR | os.O_APPEND)
     try:
         _lock(path, file)
         if create:
@@ -24,6 +24,16 @@ def enter(path: Path, *, create: bool) -> int:
         os.close(file)
         raise
     return file
+
+
+def _make(path: Path) -> int:
+    """Opens a file that is made if missing. Where nobody can make one (/proc, a link into nowhere) it is not "gone"."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    except FileNotFoundError as error:
+        raise SinkError(
+            f"{path} cannot be made: no file can be there.", hint="choose another path for this sink"
+        ) from error
 
 
 def leads_to(path: Path, file: int) -> bool:

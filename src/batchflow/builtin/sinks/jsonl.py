@@ -6,7 +6,7 @@ Without `fields:` a line is
      "carried": {"tenant": "north"},              when the record carries something
      "output": {"severity": "high"},              the structured output; without one:
      "text": "...",                               the answer's text
-     "error": "...",                              when the word is not ok
+     "error": "...", "origin": "claims.jsonl:17", when the word is not ok
      "usage": {"input_tokens": 16, "output_tokens": 5, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0},
      "cost": 0.0000205,                           dollars
      "model": "claude-haiku-4-5-20251001", "batch": "..."}

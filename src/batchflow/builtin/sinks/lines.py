@@ -66,6 +66,8 @@ class Line(msgspec.Struct, omit_defaults=True, gc=False):
     text: str | msgspec.UnsetType = msgspec.UNSET
     output: Any = None
     error: str = ""
+    origin: str = ""
+    """Where a row that has no usable answer came from: file and line, for a bad line may have no key."""
     usage: Tokens | None = None
     cost: float | None = None
     model: str = ""
@@ -164,6 +166,7 @@ def _line(row: Result) -> Line:
         row.text if said else msgspec.UNSET,
         row.output,
         row.error,
+        "" if row.word is Word.OK else row.origin,
         None if row.usage is NO_USAGE else _tokens(row.usage),
         row.cost / DOLLAR if row.cost else None,
         row.model,

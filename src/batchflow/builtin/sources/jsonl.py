@@ -136,7 +136,7 @@ class Jsonl:
         value = data.get(column)
         if key := key_of(value):
             return Record(key, data, origin)
-        return Unreadable(origin, no_key(column, value), excerpt=excerpt(line, self._encoding))
+        return Unreadable(origin, no_key(column, value, data), excerpt=excerpt(line, self._encoding))
 
     def _too_long(self, mark: Mark, head: bytes, size: int) -> Unreadable:
         reason = f"the line has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"

@@ -63,6 +63,8 @@ def single(path: Path) -> Found:
             f"{path} is not a regular file, so it cannot be read again after a stop",
             hint="pipe it into batchflow and use `type: stdin`, which keeps a copy",
         )
+    if path.is_symlink():
+        raise SourceError(f"{path} is a link that leads to no file", hint="mend the link, or name the file itself")
     raise SourceError(f"there is no file {path}", hint=_alike(path))
 
 

@@ -10,7 +10,10 @@ PIECE = 256 * 1024
 
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 
-_HINT = "Put it back from a copy of the state folder, then run the same command again."
+_HINT = (
+    "Put it back from a copy of the state folder, then run the same command again. Without a copy, `batchflow cancel` ends "
+    "the run and keeps everything else."
+)
 
 
 def is_name(name: str) -> bool:

@@ -22,7 +22,8 @@ def sim(
     """Serve a simulated Message Batches API on this machine, until Ctrl-C.
 
     Any key is good. Prints its address and what to export, so that a job runs against it. `GET /_sim/stats` tells what
-    it has seen: creates, requests accepted, rows billed.
+    it has seen: creates, requests accepted, rows billed. One batch is always there to try calls on, ended, with a row of every
+    shape: `message_batch_id`, as the SDKs' own reference pages and tests call it.
     """
     from batchflow.cli.simulating import simulate
 

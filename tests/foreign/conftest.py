@@ -280,7 +280,7 @@ def run(tmp_path, records):
             rules=Rules(batch=BatchRules(max_requests=1700), submit=SubmitRules(**submit), retry=RetryRules(after=1.0)),
         )
         provider = anthropic(api_key=Secret(KEY), base_url=server.url)
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             async with Batchflow(tmp_path / "state", provider=provider, clock=HurriedClock()) as flow:
                 return await flow.run(job)
 

@@ -258,3 +258,25 @@ async def test_a_lost_reply_that_was_held_comes_home_once_the_listing_works(fore
     assert (await run(server, grace=5.0)).run.state is RunState.PAUSED
     del server.__dict__["listing"]
     everything_arrived(await run(server, grace=5.0), server)
+
+
+async def test_a_listing_is_believed_though_somebody_deletes_what_was_collected(foreign, run, everything_arrived):
+    def create(self, body):
+        self.creates = getattr(self, "creates", 0) + 1
+        return self.reply(599, {}) if self.creates == 2 else type(self).create(self, body)
+
+    def results(self, batch):
+        answer = type(self).results(self, batch)
+        batch.gone = batch.ended
+        return answer
+
+    server = await foreign(
+        create=create,
+        results=results,
+        last=lambda self, method, path, answer: None if answer.status == 599 else answer,  # it never took that one
+        lists=lambda self, batch: not getattr(batch, "gone", False),
+        retrieve=lambda self, batch: (
+            self.nothing() if getattr(batch, "gone", False) else type(self).retrieve(self, batch)
+        ),
+    )
+    everything_arrived(await run(server, grace=20.0), server)

@@ -39,7 +39,7 @@ class Joiner:
         try:
             async for chunk, rows in lines:
                 answers = self._kit.provider.read(chunk)
-                yield self._joined(answers, rows, contexts)
+                yield [self._result(answer, row, contexts[row]) for answer, row in zip(answers, rows, strict=True)]
         finally:
             await lines.aclose()
 
@@ -96,33 +96,30 @@ class Joiner:
             if chunk:
                 yield [line for line, _ in chunk], [row for _, row in chunk]
 
-    def _joined(self, answers: Sequence[Answer], rows: Sequence[int], contexts: Sequence[Row]) -> list[Result]:
-        """Put answers and contexts together: the loop that every delivered row passes, so it calls little."""
-        batch, price_of, results = self._batch.id, self._kit.prices.price, list[Result]()
-        for answer, row in zip(answers, rows, strict=True):
-            context, word, paid, listed = contexts[row], answer.word or Word.MISSING, 0, 0
-            if word in BILLED and (price := price_of(answer.model)) is not None:
+    def _result(self, answer: Answer, row: int, context: Row) -> Result:
+        word = answer.word or Word.MISSING
+        paid = listed = 0
+        if word in BILLED:
+            price = self._kit.prices.price(answer.model)
+            if price is not None:
                 paid, listed = cost(price, answer.usage, batch=True)
-            results.append(
-                Result(
-                    key=context.key,
-                    word=word,
-                    attempt=context.attempt,
-                    batch=batch,
-                    row=row,
-                    origin=context.origin,
-                    carried=context.carried,
-                    text=answer.text,
-                    message=answer.message,
-                    usage=answer.usage,
-                    model=answer.model,
-                    stop_reason=answer.stop_reason,
-                    error=answer.error,
-                    cost=paid,
-                    list_cost=listed,
-                )
-            )
-        return results
+        return Result(
+            key=context.key,
+            word=word,
+            attempt=context.attempt,
+            batch=self._batch.id,
+            row=row,
+            origin=context.origin,
+            carried=context.carried,
+            text=answer.text,
+            message=answer.message,
+            usage=answer.usage,
+            model=answer.model,
+            stop_reason=answer.stop_reason,
+            error=answer.error,
+            cost=paid,
+            list_cost=listed,
+        )
 
 
 def _kept(row: int, only: Collection[int] | None) -> bool:

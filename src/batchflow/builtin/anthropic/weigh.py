@@ -31,7 +31,7 @@ def weigh(params: Sequence[bytes]) -> list[Weight]:
     """Sums up some requests by model.
 
     Requests of one job mostly begin with the same bytes up to their prompt, model and max_tokens among them: these are
-    not decoded again (0.1 us a request instead of 0.8).
+    not decoded again (0.2 us a request instead of 0.5).
     """
     sums: dict[str, list[int]] = {}
     opening, head = b"", _Head()

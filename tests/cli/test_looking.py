@@ -35,8 +35,8 @@ def test_ps_shows_the_books_and_they_balance(mixed):
 def test_ps_names_the_driver_of_a_run(simulate, shop_of):
     shop = shop_of(simulate(speed=1))
     process = shop.process("run")
-    while "submitted" not in process.stderr.readline():
-        pass
+    while "submitted" not in (line := process.stderr.readline()):
+        assert line, "it ended before it sent anything"
     [run] = shop("ps", "--json").facts
     assert run["driver"]["pid"] == process.pid
     assert run["state"] == "draining"

@@ -10,8 +10,8 @@ def flying(simulate, shop_of):
     """A run whose batch is in flight and stays there, and the process that drives it."""
     shop = shop_of(simulate(speed=1, cancel_delay=0.5))
     process = shop.process("run")
-    while "submitted" not in process.stderr.readline():
-        pass
+    while "submitted" not in (line := process.stderr.readline()):
+        assert line, "it ended before it sent anything"
     return shop, process
 
 

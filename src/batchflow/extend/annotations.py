@@ -92,7 +92,7 @@ def _annotated(base: Any, *marks: Any) -> Any:
         read, quantity, _ = READERS[unit.name]
         schema = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": quantity.pattern}]}
         plain, ours = base, (BeforeValidator(read), WithJsonSchema(schema))
-    return Annotated.__class_getitem__((plain, *marks, *ours))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] - 3.11 has no `Annotated[plain, *marks]`
+    return Annotated[(plain, *marks, *ours)]
 
 
 def _simple(annotation: Any) -> Any:

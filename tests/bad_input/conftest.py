@@ -13,6 +13,8 @@ from batchflow.sim import FaultPlan, Simulator
 
 MAIN = "from batchflow.cli import main; main()"
 LIMITED = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, r.RLIM_INFINITY)); "
+# The process weighs itself: what the system says of a child includes the test process that it was forked from.
+WEIGHED = "import atexit, shutil; atexit.register(shutil.copy, '/proc/self/status', {path!r}); "
 KEY = "sk-good-key"
 JOB = """\
 version: 1
@@ -60,7 +62,11 @@ class Folder:
 
     def begin(self, *words, env=None, limit=None, stdout=subprocess.PIPE):
         """Begins a command; `limit` is the most bytes it may write into one file, as a full disk would have it."""
-        code = MAIN if limit is None else LIMITED.format(limit=limit) + MAIN
+        code = (
+            WEIGHED.format(path=str(self.path / "status")) + MAIN
+            if limit is None
+            else LIMITED.format(limit=limit) + MAIN
+        )
         return subprocess.Popen(
             [sys.executable, "-c", code, *words], cwd=self.path, env=clean() | {"KEY": KEY} | (env or {}), text=True,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
@@ -94,6 +100,12 @@ class Folder:
     @property
     def keys(self):
         return sorted(row["key"] for row in self.lines())
+
+    @property
+    def peak(self):
+        """The most memory that the last command had, in KiB."""
+        [line] = [line for line in (self.path / "status").read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1])
 
     @property
     def asked(self):

@@ -135,7 +135,7 @@ def child(spec, gate):
     try:
         asyncio.run(run(spec))
         status = 0
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - whatever it was, the log must have it before the process is gone
         import traceback
 
         traceback.print_exc()
@@ -143,6 +143,11 @@ def child(spec, gate):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def tell(answer):
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
 
 
 def main():
@@ -157,15 +162,15 @@ def main():
                     child(command["spec"], gate)
                 os.close(gate)
                 gates[pid] = opener
-                print(json.dumps({"pid": pid}), flush=True)
+                tell({"pid": pid})
             case "go":
                 opener = gates.pop(command["pid"])
                 os.write(opener, b"!")
                 os.close(opener)
-                print("{}", flush=True)
+                tell({})
             case "wait":
                 _, status = os.waitpid(command["pid"], 0)
-                print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
+                tell({"ended": os.waitstatus_to_exitcode(status)})
 
 
 main()

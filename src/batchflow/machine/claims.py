@@ -82,12 +82,18 @@ def judge(
 
     `unknown` are listed batches that no `Remote` fact names; `tokens` are those already read from results.
     """
-    claims = {intent.token: candidates_of(intent, unknown, tokens) for intent in intents}
+    claims = {intent.token: _claims(intent, unknown, tokens) for intent in intents}
     verdicts: dict[str, Verdict] = {}
     for intent in intents:
         rivals = [t for t, found in claims.items() if t != intent.token and _meet(found, claims[intent.token])]
         verdicts[intent.token] = _judge_one(intent, claims[intent.token], rivals, tokens, now=now, grace=grace)
     return verdicts
+
+
+def _claims(intent: Intent, unknown: Sequence[RemoteBatch], tokens: Mapping[str, str]) -> list[RemoteBatch]:
+    """Pick the candidates; an intent with proof claims nothing else, and stands in nobody's way."""
+    found = candidates_of(intent, unknown, tokens)
+    return [remote for remote in found if tokens.get(remote.id) == intent.token] or found
 
 
 def _meet(one: Sequence[RemoteBatch], other: Sequence[RemoteBatch]) -> bool:

@@ -1,0 +1,141 @@
+"""The Python face: what a program that embeds batchflow sees."""
+
+from itertools import pairwise
+
+import pytest
+from bench import every
+
+from batchflow.builtin.retry import standard
+from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.model.errors import RunRefused
+from batchflow.model.state import Batch, RunState
+from batchflow.model.words import Word
+
+
+async def test_a_run_reports_what_became_of_it(bench):
+    bench.simulate("row:number 3:invalid")
+    report = await bench.run(bench.job(10))
+    assert report.driven
+    assert (report.run.state, report.books["delivered"], report.books["dead"]) == (RunState.DONE, 9, 1)
+
+
+async def test_it_runs_on_stores_in_memory(bench):
+    bench.simulate("create:1:reset_after", "row:20%:overloaded")
+    report = await bench.run(bench.job(60), store=memory_state(), blobs=memory_blobs())
+    bench.check(report, good=60)
+
+
+async def test_events_come_after_what_they_tell_of(bench):
+    bench.simulate()
+    await bench.run(bench.job(10))
+    kinds = [event.kind for event in bench.events]
+    assert kinds == sorted(kinds, key=STORY.index)
+    assert set(kinds) == set(STORY)
+
+
+STORY = [
+    "run.started",
+    "batch.drafted",
+    "batch.submitted",
+    "batch.ended",
+    "batch.collected",
+    "part.delivered",
+    "run.done",
+]
+
+
+async def test_a_flow_that_was_stopped_begins_nothing(bench):
+    bench.simulate()
+    async with bench.flow() as flow:
+        flow.stop()
+        report = await flow.run(bench.job(10))
+    assert report.run.state is RunState.RUNNING
+    assert bench.sim.stats()["creates"] == 0
+    bench.check(await bench.run(bench.job(10)), asked=10, good=10)
+
+
+async def test_results_can_be_read_again_without_a_sink(bench):
+    bench.simulate("row:number 3:invalid", "row:number 4:overloaded")
+    job = bench.job(10)
+    report = await bench.run(job)
+    async with bench.flow() as flow:
+        good = [result async for chunk in flow.results(report.run, job) for result in chunk]
+        dead = [result async for chunk in flow.results(report.run, job, on="dead") for result in chunk]
+    assert sorted(result.key for result in good) == sorted(f"k{n}" for n in range(10) if n != 3)
+    assert [(result.key, result.word) for result in dead] == [("k3", Word.INVALID)]
+
+
+async def test_dead_letters_are_asked_again_when_somebody_says_so(bench):
+    sim = bench.simulate("row:number 3:overloaded,times=2", "row:number 4:invalid")
+    job = bench.job(10, retry=standard(attempts=2))
+    report = await bench.run(job)
+    bench.check(report, asked=11, good=8, dead=2)
+    async with bench.flow() as flow:
+        report = await flow.retry(job, report.run, [Word.OVERLOADED])
+        await bench.audit(flow.store, report)
+    assert sim.stats()["requests_accepted"] == 12
+    assert sorted(result.key for result in bench.good) == sorted(f"k{n}" for n in range(10) if n != 4)
+    assert (report.books["dead"], report.books["delivered"]) == (1, 9)
+
+
+async def test_rows_that_died_at_the_ceiling_are_revived_with_a_larger_one(bench):
+    from bench import ask
+
+    bench.simulate()
+    job = bench.job(4, request=lambda row: ask(row, max_tokens=3), retry=cap(4))
+    report = await bench.run(job)
+    bench.check(report, dead=4)
+    assert all(result.text for result in bench.dead)
+    larger = bench.job(4, request=lambda row: ask(row, max_tokens=3), retry=cap(2000, factor="100x"))
+    async with bench.flow() as flow:
+        report = await flow.retry(larger, report.run, [Word.TRUNCATED])
+        await bench.audit(flow.store, report)
+    assert report.run.state is RunState.DONE
+    assert len(bench.good) == 4
+    assert report.books["dead"] == 0
+
+
+def cap(ceiling, factor="2x"):
+    return standard(attempts=9, truncated={"max_tokens": factor, "ceiling": ceiling})
+
+
+async def test_what_was_canceled_while_it_waited_can_be_revived(bench):
+    from batchflow.engine.ids import uuid7
+    from batchflow.model.change import Put
+    from batchflow.model.state import Wish
+
+    bench.simulate("row:number 3:overloaded")
+    job = bench.job(10)
+    async with bench.flow() as flow:
+        flow._on_event = lambda event: flow.stop() if event.kind == "batch.collected" else None
+        first = await flow.run(job)
+        assert first.books["waiting"] == 1
+        await flow.store.commit((Put(Wish(id=uuid7(), run=first.run.id, verb="cancel", at=0.0)),))
+    async with bench.flow() as flow:
+        report = await flow.run(job)
+        assert report.run.state is RunState.CANCELED
+        assert [(result.key, result.word) for result in bench.dead] == [("k3", Word.CANCELED)]
+        report = await flow.retry(job, report.run, [Word.CANCELED])
+        await bench.audit(flow.store, report)
+    assert report.run.state is RunState.DONE
+    assert len(bench.good) == 10
+
+
+async def test_a_finished_run_cannot_be_resumed(bench):
+    bench.simulate()
+    job = bench.job(10)
+    report = await bench.run(job)
+    async with bench.flow() as flow:
+        with pytest.raises(RunRefused, match="nothing to go on with"):
+            await flow.resume(job, report.run)
+
+
+async def test_no_two_batches_that_are_sent_together_have_one_size(bench):
+    """Their sizes are what lost ones are told apart by."""
+    bench.simulate()
+    report = await bench.run(bench.job(1000))
+    async with bench.flow() as flow:
+        batches = await every(flow.store, Batch, {"run": report.run.id})
+    assert len(batches) > 9
+    for one, other in pairwise(batches):
+        assert one.count != other.count

@@ -10,13 +10,16 @@ from batchflow.machine.begin import AlreadyDone, Fresh, PickUp, Refuse, begin
 from batchflow.machine.bitmap import bitmap, rows_of
 from batchflow.machine.packing import JITTER, target_rows
 from batchflow.machine.run import OPEN
+from batchflow.model.record import Position
 from batchflow.model.state import Run, RunState
 
 ENDED = sorted(set(RunState) - OPEN)
 
 
 def last(state, **fields):
-    return Run(**{"id": "r", "job": "j", "state": state, "config": "c", "fingerprint": "f"} | fields)
+    """A run that has read something."""
+    begun = {"id": "r", "job": "j", "state": state, "config": "c", "fingerprint": "f", "position": Position({"at": 9})}
+    return Run(**begun | fields)
 
 
 def verdict(run, *, config="c", fingerprint="f", new=False, repeat=False):
@@ -41,6 +44,12 @@ def test_an_unfinished_run_of_an_edited_source_is_refused_unless_all_was_read():
     reading, done = last(RunState.PAUSED), last(RunState.PAUSED, read_all=True)
     assert verdict(reading, fingerprint="other") == Refuse(reading, "source")
     assert verdict(done, fingerprint="other") == PickUp(done)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_a_run_that_read_nothing_goes_on_whatever_was_changed(state):
+    untouched = last(state, position=Position())
+    assert verdict(untouched, config="other", fingerprint="other") == PickUp(untouched)
 
 
 @pytest.mark.parametrize("state", sorted(OPEN))

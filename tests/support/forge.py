@@ -135,7 +135,7 @@ def child(spec, gate):
     try:
         asyncio.run(run(spec))
         status = 0
-    except BaseException:  # noqa: BLE001 - whatever it was, the log must have it before the process is gone
+    except BaseException:
         import traceback
 
         traceback.print_exc()

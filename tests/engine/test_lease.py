@@ -7,7 +7,7 @@ from bench import ScaledClock, ask, rules
 
 from batchflow.builtin.stores.folder import folder
 from batchflow.builtin.stores.memory import memory_state
-from batchflow.engine.lease import RENEW, TTL, DriverLease, LeaseLost
+from batchflow.engine.lease import RENEW, TTL, DriverLease, LeaseLost, birth
 from batchflow.model.errors import Locked, StoreUnavailable
 from batchflow.testing import ManualClock
 
@@ -25,7 +25,7 @@ def store(clock):
 
 
 def lease(store, clock, owner="a", *, host="here", pid=None):
-    return DriverLease(store, clock, name="run/r", owner=owner, host=host, pid=pid or os.getpid())
+    return DriverLease(store, clock, name="run/r", id=owner, host=host, pid=pid or os.getpid())
 
 
 async def test_a_lease_that_was_just_taken_is_good(store, clock):
@@ -77,7 +77,7 @@ async def test_it_is_renewed_for_as_long_as_one_is_awake(store, clock):
             mine.check(FAR)
         group.cancel_scope.cancel()
     assert not lost
-    assert (await store.holder("run/r")).owner == "a"
+    assert (await store.holder("run/r")).owner == mine.owner
 
 
 async def test_another_owner_is_refused_while_it_lasts(store, clock):
@@ -88,8 +88,18 @@ async def test_another_owner_is_refused_while_it_lasts(store, clock):
 
 async def test_a_dead_process_of_this_machine_is_not_waited_for(store, clock):
     await lease(store, clock, "dead", pid=2**22 + 1).take()
-    await lease(store, clock, "b").take_over()
-    assert (await store.holder("run/r")).owner == "b"
+    mine = lease(store, clock, "b")
+    await mine.take_over()
+    assert (await store.holder("run/r")).owner == mine.owner
+
+
+@pytest.mark.skipif(not birth(os.getpid()), reason="this system does not tell when a process began")
+async def test_a_process_that_has_the_number_of_a_dead_one_does_not_pass_for_it(store, clock):
+    """A container that is killed and started again: the same host, the same number."""
+    await store.lease("run/r", owner="before@1", host="here", pid=os.getpid(), ttl=TTL)
+    mine = lease(store, clock, "after")
+    await mine.take_over()
+    assert (await store.holder("run/r")).owner == mine.owner
 
 
 async def test_a_dead_process_of_another_machine_is(store, clock):

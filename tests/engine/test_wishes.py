@@ -1,15 +1,21 @@
 """Operators pause, cancel and stop, from here or from another process, in every state."""
 
+from contextlib import asynccontextmanager
+
 import anyio
 import pytest
 from bench import rules
 
+from batchflow.builtin.retry import standard
+from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.engine.ids import uuid7
 from batchflow.model.change import Put
-from batchflow.model.errors import Locked
+from batchflow.model.errors import Bug, Locked
+from batchflow.model.record import Position
 from batchflow.model.state import Batch, BatchState, Run, RunState, Wish
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
+from batchflow.stages.draft import Reader
 
 
 def some(*states):
@@ -165,6 +171,70 @@ async def test_a_task_that_is_cancelled_in_the_middle_of_a_call_leaves_it_in_dou
     assert batch.state is BatchState.SUBMITTING
     report = await bench.run(bench.job(20))
     bench.check(report, asked=20, good=20)
+
+
+async def test_a_task_that_is_cancelled_begins_nothing_more(bench):
+    """Neither of these stores ever lets go of the loop, so nobody else would tell it."""
+    bench.simulate()
+    job = bench.job(400, rules=rules(max_requests=12))
+    stores = {"store": memory_state(), "blobs": memory_blobs()}
+    with anyio.CancelScope() as scope:
+        await bench.run(job, on_event=lambda event: scope.cancel() if event.kind == "batch.drafted" else None, **stores)
+    assert scope.cancelled_caught
+    drafted = await stores["store"].find(Batch, {})
+    assert 1 <= len(drafted) <= 3
+    report = await bench.run(job, **stores)
+    bench.check(report, asked=400, good=400)
+
+
+async def test_a_reader_that_was_broken_off_never_goes_on(bench):
+    """What it had in hand is in nobody's hands: going on would pass over it. A new one begins where the last commit was."""
+    bench.simulate()
+    job = bench.job(30, rules=rules(max_requests=12))
+    blobs = Hanging(memory_blobs())
+    async with bench.flow(store=memory_state(), blobs=blobs) as flow:
+        lease = flow._lease("run/r")
+        await lease.take()
+        parts = job.parts(standard())
+        run = flow._fresh(job, None)
+        kit = flow._kit(run, parts, lease)
+        await flow.store.commit((Put(run),))
+        reader = Reader(kit, start=Position(), read=0, seen=NoneSeen())
+        with anyio.move_on_after(0.1):
+            await reader.next_pack()
+        blobs.hanging = False
+        with pytest.raises(Bug, match="passed over records"):
+            await reader.next_pack()
+        assert not await flow.store.find(Batch, {})
+
+
+class Hanging:
+    """Objects that nobody can begin for a while."""
+
+    def __init__(self, blobs):
+        self._blobs = blobs
+        self.hanging = True
+
+    def __getattr__(self, name):
+        return getattr(self._blobs, name)
+
+    @asynccontextmanager
+    async def create(self, name):
+        async with self._blobs.create(name) as writer:
+            if self.hanging and name.endswith("index"):
+                await anyio.sleep_forever()
+            yield writer
+
+
+class NoneSeen:
+    """Every key is new."""
+
+    def add(self, keys, first, /):
+        return [False] * len(keys)
+
+    async def checkpoint(self, label): ...
+
+    async def close(self): ...
 
 
 async def test_a_second_driver_is_refused_by_name(bench):

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 import anyio
+import anyio.lowlevel
 import msgspec
 from anyio.abc import TaskGroup
 
@@ -24,7 +25,7 @@ from batchflow.model.words import Word
 from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
 from batchflow.stages.collect import collect
-from batchflow.stages.deliver import deliver
+from batchflow.stages.deliver import deliver, settle
 from batchflow.stages.draft import Reader
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
@@ -111,6 +112,8 @@ class Driver:
 
     async def _round(self, tasks: TaskGroup) -> bool:
         """Look once at what there is to do, and do it or wait; False when there is nothing more."""
+        # Stores let nobody be cancelled in the middle of a commit, so a busy loop might never hear of it.
+        await anyio.lowlevel.checkpoint_if_cancelled()
         self._bell = anyio.Event()
         started = False
         try:
@@ -279,6 +282,9 @@ class Driver:
             await work()
             if name in ASKING:
                 self._trouble.passed()
+        except anyio.get_cancelled_exc_class():
+            self.stop()
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not tear the other steps down with it
             await self._sort(name, error)
         finally:
@@ -336,6 +342,8 @@ class Driver:
             why = f"sink {parked[0].sink} cannot be written: {parked[0].why}"
             await kit.pause(why, Word.SINK_ERROR)
         else:
+            for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
+                await settle(kit, batch.id)
             await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id))
         return True
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from batchflow.model import errors
 from batchflow.ports.clock import Clock
@@ -11,8 +12,19 @@ TTL = 60.0
 RENEW = 15.0
 
 
-def is_alive(pid: int) -> bool:
-    """Tell whether a process of this machine exists; another one under a dead one's number counts as alive."""
+def birth(pid: int) -> str:
+    """Tell two processes of one number apart: when this one began, in ticks since boot. Empty where nobody can tell."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def is_alive(pid: int, born: str = "") -> bool:
+    """Tell whether a process of this machine exists. A container that is started again often has the number it had."""
+    now = birth(pid)
+    if born and now and born != now:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -27,11 +39,14 @@ class LeaseLost(errors.Locked):
 
 
 class DriverLease:
-    """A lease, judged by the store's clock, and locally by the one clock that counts while a process sleeps."""
+    """A lease, judged by the store's clock, and locally by the one clock that counts while a process sleeps.
 
-    def __init__(self, store: StateStore, clock: Clock, *, name: str, owner: str, host: str, pid: int) -> None:
+    Its owner is `id`, and when the process was born.
+    """
+
+    def __init__(self, store: StateStore, clock: Clock, *, name: str, id: str, host: str, pid: int) -> None:
         self.name = name
-        self.owner = owner
+        self.owner = f"{id}@{birth(pid)}"
         self._store = store
         self._clock = clock
         self._host = host
@@ -42,7 +57,7 @@ class DriverLease:
     async def take_over(self) -> None:
         """Take the lease, also from a process of this machine that is dead: nobody need wait for its lease to lapse."""
         held = await self._store.holder(self.name)
-        if held is not None and held.host == self._host and not is_alive(held.pid):
+        if held is not None and held.host == self._host and not is_alive(held.pid, held.owner.rpartition("@")[2]):
             await self._store.release(self.name, owner=held.owner)
         await self.take()
 

@@ -11,6 +11,7 @@ import msgspec
 from batchflow.machine.batch import UNCERTAIN
 from batchflow.machine.packing import PackLimits, target_rows
 from batchflow.machine.run import Read
+from batchflow.model import errors
 from batchflow.model.change import Count, Put, Step
 from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
 from batchflow.model.state import Batch
@@ -128,6 +129,7 @@ class Reader:
         self._pages = Pages(kit.parts.source, start)
         self._make = kit.parts.builder.build
         self._since = start
+        self._broken = False
         self.resting_until = 0.0
         """There is nothing to read before then."""
         self._encode = msgspec.json.Encoder().encode
@@ -136,7 +138,19 @@ class Reader:
         self._record_bytes = min(kit.provider.limits().record_bytes, self._params_limit())
 
     async def next_pack(self) -> bool:
-        """Draft one batch and commit it; False when the source has nothing more."""
+        """Draft one batch and commit it; False when the source has nothing more.
+
+        Whoever is broken off here, cancelled too, has items in hand that nobody commits: only a new reader, which begins at
+        the committed place, may go on.
+        """
+        if self._broken:
+            raise errors.Bug("a reader that was broken off was asked to go on: it would have passed over records")
+        self._broken = True
+        more = await self._next_pack()
+        self._broken = False
+        return more
+
+    async def _next_pack(self) -> bool:
         tally = Tally()
         limits = await self._limits()
         async with Pack(self._kit) as pack:

@@ -283,9 +283,7 @@ class Batchflow:
         )
 
     def _lease(self, name: str) -> DriverLease:
-        return DriverLease(
-            self.store, self._clock, name=name, id=uuid7(), host=socket.gethostname(), pid=os.getpid()
-        )
+        return DriverLease(self.store, self._clock, name=name, id=uuid7(), host=socket.gethostname(), pid=os.getpid())
 
     def _kit(self, run: Run, parts: Parts, lease: DriverLease) -> Kit:
         return Kit(

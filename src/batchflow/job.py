@@ -117,7 +117,7 @@ class FunctionBuilder:
 
     def build(self, record: Record) -> "Params | Skip":
         """Call it."""
-        return self._build(record.data)
+        return self._build(dict(record.data))
 
 
 class FunctionCheck:

@@ -1,5 +1,6 @@
 """What flows from a source to a builder."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -8,11 +9,39 @@ Cursor: TypeAlias = dict[str, Any]
 """Where a source stands: any JSON object. Only the source that made it can read it."""
 
 
+class Columns(Mapping[str, Any]):
+    """A JSON object whose values are decoded when they are asked for, since most are copied as they are or not looked at.
+
+    `raw` has them as they were read: well-formed JSON in valid UTF-8. A number that Python cannot hold comes as its text.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: dict[str, msgspec.Raw]) -> None:
+        self.raw = raw
+
+    def __getitem__(self, column: str) -> Any:
+        value = self.raw[column]
+        try:
+            return msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return bytes(value).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One thing to ask about. `origin` is where a person finds it again: "claims.csv:17"."""
 
     key: str
-    data: dict[str, Any]
+    data: Mapping[str, Any]
     origin: str
 
 

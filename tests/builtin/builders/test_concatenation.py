@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import TemplateError
 
-from batchflow.builtin.builders.concatenation import concatenation
+from batchflow.builtin.builders.concatenation import concatenation, plain
 from batchflow.builtin.builders.environment import environment
 from batchflow.builtin.builders.template import template
 from batchflow.model.record import Record
@@ -72,9 +72,9 @@ def test_a_request_is_what_jinja_and_a_full_encode_would_make(source: str, data:
 @given(texts=st.lists(plain_text.filter(lambda text: "{" not in text), min_size=3, max_size=3), a=values, b=values)
 def test_plain_variables_of_any_value_render_as_jinja_renders_them(texts: list[str], a: Any, b: Any) -> None:
     source = f"{texts[0]}{{{{ a }}}}{texts[1]}{{{{ b }}}}x{texts[2]}"
-    quick = concatenation(ENVIRONMENT.parse(source), globals_=ENVIRONMENT.globals)
-    assert quick is not None
-    assert quick({"a": a, "b": b}) == ENVIRONMENT.from_string(source).render(a=a, b=b)
+    pieces = plain(ENVIRONMENT.parse(source), globals_=ENVIRONMENT.globals)
+    assert pieces is not None
+    assert concatenation(pieces)({"a": a, "b": b}) == ENVIRONMENT.from_string(source).render(a=a, b=b)
 
 
 @settings(max_examples=200, deadline=None)
@@ -101,7 +101,7 @@ def test_whatever_is_built_is_json(data: dict[str, Any]) -> None:
     ],
 )
 def test_text_and_plain_variables_are_compiled(source: str) -> None:
-    assert concatenation(ENVIRONMENT.parse(source), globals_=ENVIRONMENT.globals) is not None
+    assert plain(ENVIRONMENT.parse(source), globals_=ENVIRONMENT.globals) is not None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_text_and_plain_variables_are_compiled(source: str) -> None:
     ],
 )
 def test_anything_else_is_left_to_jinja(source: str) -> None:
-    assert concatenation(ENVIRONMENT.parse(source), globals_=ENVIRONMENT.globals) is None
+    assert plain(ENVIRONMENT.parse(source), globals_=ENVIRONMENT.globals) is None
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from batchflow.builtin.sources.encoding import is_utf8
 from batchflow.builtin.sources.jsonl import jsonl
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Record, Unreadable
@@ -266,3 +272,68 @@ async def test_a_file_that_went_or_shrank_behind_the_cursor_is_a_source_error(tm
         await items_of(jsonl(path=path, key="id"), page.cursor)
     with pytest.raises(SourceError, match="is gone"):
         await items_of(jsonl(path=path, key="id"), {**page.cursor, "file": "b.jsonl"})
+
+
+STRANGE = st.sampled_from(
+    [
+        *(rf"\u{code}".encode() for code in ("0000", "0041", "d800", "dc00", "d83d", "de00", "ffff", "12")),
+        *(rb"\n", rb"\"", rb"\\", rb"\/", rb"\x", b"a", b" ", b'"', b"\x7f", b"\x1f", b"\t"),
+        *("é日😀\u2028".encode(), b"\xed\xa0\x80", b"\xc0\x80", b"\xff", b"\xf4\x90\x80\x80", b"\xe6\x97"),
+    ]
+)
+strings = st.lists(STRANGE, max_size=4).map(lambda pieces: b'"' + b"".join(pieces) + b'"')
+numbers = st.sampled_from(
+    [b"0", b"-0", b"01", b"1.", b"1.50", b"1e5", b"1e", b"-", b"NaN", b".5", b"+1", b"0x1", b"tru"]
+)
+values = st.one_of(strings, strings, numbers, st.sampled_from([b"null", b"true", b'{"a":1}', b"[1,]", b"[]", b"{"]))
+lines = st.builds(
+    b'{"id":%b,"text":%b}%b'.__mod__, st.tuples(strings, values, st.sampled_from([b"", b"", b"\r", b"}"]))
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(lines=st.lists(lines, min_size=1, max_size=4))
+async def test_a_line_is_a_record_exactly_where_a_full_decode_takes_it(lines: list[bytes]) -> None:
+    """Values are decoded late, so that whatever is wrong with one must be found early."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "in.jsonl"
+        path.write_bytes(b"\n".join(lines))
+        items = await items_of(jsonl(path=path, key="id"))
+    for line, item in zip(lines, items, strict=True):
+        try:
+            data = msgspec.json.decode(line, type=dict[str, Any])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            assert isinstance(item, Unreadable)
+        else:
+            assert isinstance(item, Record) == bool(data["id"])
+            assert not isinstance(item, Record) or item.data == data
+
+
+async def test_one_line_that_is_not_utf8_spoils_no_other(tmp_path):
+    path = tmp_path / "in.jsonl"
+    good = '{"id": "é%d"}'
+    path.write_bytes(b"\n".join([*((good % n).encode() for n in range(9)), b'{"id": "\xff"}', (good % 10).encode()]))
+    items = await items_of(jsonl(path=path, key="id"))
+    assert [item.key for item in items if isinstance(item, Record)] == [f"é{n}" for n in (*range(9), 10)]
+    (bad,) = [item for item in items if isinstance(item, Unreadable)]
+    assert bad.reason == "invalid UTF-8 at byte 9"
+
+
+async def test_a_number_too_large_for_python_does_not_cost_the_record(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"id": "a", "n": 1e400, "m": [1e400]}')
+    (record,) = await items_of(jsonl(path=path, key="id"))
+    assert record.data == {"id": "a", "n": "1e400", "m": "[1e400]"}
+
+
+@given(
+    st.lists(st.sampled_from([b"a" * 16_380, b"\xc3\xa9", "日".encode(), "😀".encode(), b"\xff", b"\xe6\x97", b"x"]))
+)
+def test_utf8_is_told_whatever_is_cut(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        assert not is_utf8(data)
+    else:
+        assert is_utf8(data)

@@ -8,6 +8,7 @@ import msgspec
 
 from batchflow.builtin.builders.layout import Layout
 from batchflow.builtin.builders.shapes import Data
+from batchflow.builtin.builders.splice import Splice
 from batchflow.ports.builder import BuildError
 
 PDF = "application/pdf"
@@ -54,6 +55,8 @@ class Attachment:
 
 class Attached:
     """A turn's list of blocks with the record's file before the rest of them."""
+
+    splice: Splice | None = None
 
     def __init__(self, attachment: Attachment, blocks: list[Any]) -> None:
         self._attachment = attachment

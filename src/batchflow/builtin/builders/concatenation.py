@@ -7,7 +7,7 @@ Whatever is not plainly there (a missing key, an index into something odd) is le
 value or the right error. Tests show both equal over random templates and records.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -37,13 +37,20 @@ class NotThere(LookupError):
     """A value is not plainly there: let Jinja2 look."""
 
 
-def concatenation(template: nodes.Template, *, globals_: Mapping[str, Any]) -> Callable[[Data], str] | None:
-    """Compiles a template of text and plain variables; None where it is more than that."""
-    pieces = list(_pieces(template))
-    paths = [piece for piece in pieces if isinstance(piece, Path)]
-    if None in pieces or any(path.root in RESERVED or path.root in globals_ for path in paths):
+def plain(template: nodes.Template, *, globals_: Mapping[str, Any]) -> "list[str | Path] | None":
+    """Takes a template of text and plain variables apart; None where it is more than that."""
+    found = list(_pieces(template))
+    pieces = [piece for piece in found if piece is not None]
+    if len(pieces) != len(found):
         return None
-    layout = "".join("%s" if isinstance(piece, Path) else str(piece).replace("%", "%%") for piece in pieces)
+    paths = [piece for piece in pieces if isinstance(piece, Path)]
+    return None if any(path.root in RESERVED or path.root in globals_ for path in paths) else pieces
+
+
+def concatenation(pieces: "Sequence[str | Path]") -> Callable[[Data], str]:
+    """Compiles what is plain."""
+    paths = [piece for piece in pieces if isinstance(piece, Path)]
+    layout = "".join("%s" if isinstance(piece, Path) else piece.replace("%", "%%") for piece in pieces)
     values = _values(paths)
     return lambda data: layout % values(data)
 

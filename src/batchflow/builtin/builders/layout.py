@@ -11,13 +11,18 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 from batchflow.builtin.builders.shapes import Data, is_list, is_map
+from batchflow.builtin.builders.splice import Splice, joined
+from batchflow.model.record import Columns
 
 _encode = msgspec.json.Encoder().encode
 
 
 @runtime_checkable
 class Slot(Protocol):
-    """A leaf that differs from record to record."""
+    """A leaf that differs from record to record. `splice`, where there is one, does what `fill` does."""
+
+    @property
+    def splice(self) -> Splice | None: ...
 
     def fill(self, data: Data) -> bytes:
         """Makes the JSON value that stands here."""
@@ -31,9 +36,14 @@ class Layout:
         pieces = list(_merged(_walk(tree)))
         self._pieces = [piece if isinstance(piece, bytes) else b"" for piece in pieces]
         self._slots = [(place, piece.fill) for place, piece in enumerate(pieces) if not isinstance(piece, bytes)]
+        parts = [piece if isinstance(piece, bytes) else piece.splice for piece in pieces]
+        found = [part for part in parts if part is not None]
+        self.splice = joined(found) if len(found) == len(parts) else None
 
     def fill(self, data: Data) -> bytes:
-        """Fills every slot from one record."""
+        """Fills every slot from one record; at once where all of them are filled with columns as they were read."""
+        if self.splice is not None and type(data) is Columns and (made := self.splice.fill(data.raw)) is not None:
+            return made
         pieces = self._pieces.copy()
         for place, fill in self._slots:
             pieces[place] = fill(data)

@@ -8,9 +8,11 @@ from jinja2 import TemplateSyntaxError, nodes
 from jinja2.environment import Template
 from jinja2.meta import find_undeclared_variables
 
-from batchflow.builtin.builders.concatenation import WHOLE, concatenation, path_of
+from batchflow.builtin.builders.concatenation import WHOLE, concatenation, path_of, plain
 from batchflow.builtin.builders.environment import Environment
 from batchflow.builtin.builders.shapes import Data
+from batchflow.builtin.builders.splice import Splice, splice
+from batchflow.model.record import Columns
 from batchflow.ports.builder import BuildError
 
 ELSEWHERE = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
@@ -31,10 +33,12 @@ class Text:
         self._blank = blank
         try:
             self._tree = environment.parse(source)
-            self._quick = concatenation(self._tree, globals_=environment.globals)
+            pieces = plain(self._tree, globals_=environment.globals)
+            self._quick = concatenation(pieces) if pieces is not None else None
+            self.splice = splice(pieces, blank=blank) if pieces is not None else None
             self._stand_alone()
         except TemplateSyntaxError as error:
-            self._tree, self._quick = environment.parse(""), None
+            self._tree, self._quick, self.splice = environment.parse(""), None, None
             self.fault = f"{where}: line {error.lineno}: {self._in_words(error)}"
 
     def _stand_alone(self) -> None:
@@ -103,6 +107,8 @@ class Text:
 
     def fill(self, data: Data) -> bytes:
         """Makes the JSON string of one record."""
+        if self.splice is not None and type(data) is Columns and (made := self.splice.fill(data.raw)) is not None:
+            return made
         try:
             return _encode(self.render(data))
         except UnicodeEncodeError as error:
@@ -129,6 +135,8 @@ class Text:
 
 class Number:
     """A template whose rendering is a whole number of at least 1."""
+
+    splice: Splice | None = None
 
     def __init__(self, text: Text) -> None:
         self.text = text

@@ -6,6 +6,7 @@ from batchflow.model.errors import SourceError
 
 BOM = codecs.BOM_UTF8
 UTF8 = "utf-8"
+_LOOK = 16 * 1024
 
 
 def checked(encoding: str) -> str:
@@ -37,6 +38,19 @@ def garbled(line: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         return f"invalid {encoding.upper()} at byte {error.start + 1}"
     return ""
+
+
+def is_utf8(data: bytes) -> bool:
+    """Tells whether bytes are UTF-8, looking at little of them at once: what is decoded for that need not leave the cache."""
+    if data.isascii():
+        return True
+    view, at = memoryview(data), 0
+    try:
+        while at < len(data):
+            at += codecs.utf_8_decode(view[at : at + _LOOK], "strict", at + _LOOK >= len(data))[1]
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def refuse_utf16(name: str, first: bytes) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import msgspec
 from anyio import to_thread
 
-from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, megabytes, refuse_utf16
+from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, is_utf8, megabytes, refuse_utf16
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.keys import key_of, no_key
 from batchflow.builtin.sources.lines import Lines, Overlong
@@ -16,10 +16,16 @@ from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.stream import opened
 from batchflow.builtin.sources.tree import find
-from batchflow.model.record import Cursor, Page, Record, Unreadable
+from batchflow.model.record import Columns, Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 
 PAGE = 500
+
+Decode: TypeAlias = "Callable[[bytes], dict[str, msgspec.Raw]]"
+_decode: Decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+"""Checks everything about a line but its UTF-8, and decodes no value: most are only copied into the request."""
+
+_value = msgspec.json.Decoder().decode
 
 
 class Block(NamedTuple):
@@ -57,7 +63,6 @@ class Jsonl:
         self._key = key
         self._encoding = encoding
         self._max_record = max_record
-        self._decode = _decoder(encoding)
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Page]:
         """Yields pages of at most 500 records or 512 KiB, or of one larger record.
@@ -92,15 +97,22 @@ class Jsonl:
         if isinstance(block.content, Unreadable):
             yield Page([block.content], block.end.cursor())
             return
+        decode = self._decoder(block.content)
         for part, size in _parts(block.content):
-            items = self._items(mark, part)
+            items = self._items(mark, part, decode)
             mark = Mark(mark.file, mark.offset + size, mark.line + len(part))
             if items:
                 yield Page(items, mark.cursor())
 
-    def _items(self, mark: Mark, lines: list[bytes]) -> list[Record | Unreadable]:
-        """Decodes lines: the loop that every record of a run passes, so it calls nothing it can do without."""
-        name, key, decode, limit = mark.file, self._key, self._decode, self._max_record
+    def _decoder(self, block: bytes) -> "Decode":
+        """Looks whether bytes are text once for many lines; where they are not, each line is looked at."""
+        if self._encoding == UTF8 and is_utf8(block):
+            return _decode
+        return lambda line: _decode(line.decode(self._encoding).encode())
+
+    def _items(self, mark: Mark, lines: list[bytes], decode: "Decode") -> list[Record | Unreadable]:
+        """Takes lines apart: the loop that every record of a run passes, so it calls nothing it can do without."""
+        name, key, value_of, limit = mark.file, self._key, _value, self._max_record
         items: list[Record | Unreadable] = []
         for number, line in enumerate(lines, mark.line):
             if len(line) > limit:
@@ -109,14 +121,14 @@ class Jsonl:
             origin = f"{name}:{number}"
             try:
                 data = decode(line)
+                value = origin if key is None else value_of(data[key]) if key in data else None
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 items.extend(self._mend(Mark(name, line=number), line, error))
                 continue
-            value = data.get(key) if key is not None else origin
             if type(value) is str and value:
-                items.append(Record(value, data, origin))
+                items.append(Record(value, Columns(data), origin))
             else:
-                items.append(self._keyed(data, origin, line))
+                items.append(self._keyed(Columns(data), origin, line))
         return items
 
     def _mend(self, mark: Mark, line: bytes, error: Exception) -> list[Record | Unreadable]:
@@ -124,13 +136,13 @@ class Jsonl:
         if mark.line == 1:
             refuse_utf16(mark.file, line)
             if line.startswith(BOM):
-                return self._items(mark, [line[len(BOM) :]])
+                return self._items(mark, [line[len(BOM) :]], self._decoder(line))
         if not line.strip():
             return []
         reason = garbled(line, self._encoding) or f"not a JSON object: {error}"
         return [Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(line, self._encoding))]
 
-    def _keyed(self, data: dict[str, Any], origin: str, line: bytes) -> Record | Unreadable:
+    def _keyed(self, data: Columns, origin: str, line: bytes) -> Record | Unreadable:
         """Finds a key that is not plain text."""
         column = self._key or ""
         value = data.get(column)
@@ -141,11 +153,6 @@ class Jsonl:
     def _too_long(self, mark: Mark, head: bytes, size: int) -> Unreadable:
         reason = f"the line has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"
         return Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(head, self._encoding))
-
-
-def _decoder(encoding: str) -> Callable[[bytes], dict[str, Any]]:
-    decode = msgspec.json.Decoder(dict[str, Any]).decode
-    return decode if encoding == UTF8 else lambda line: decode(line.decode(encoding))
 
 
 def _whole(mark: Mark, lines: bytes) -> Block:

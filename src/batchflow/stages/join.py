@@ -113,7 +113,7 @@ class Joiner:
                 origin=context.origin,
                 carried=context.carried,
                 text=answer.text,
-                message=answer.message,
+                line=answer.line,
                 usage=answer.usage,
                 model=model,
                 stop_reason=answer.stop_reason,

@@ -24,7 +24,7 @@ from batchflow.engine.memory import BUDGET, Memory
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
 from batchflow.machine.begin import AlreadyDone, PickUp, Refuse, begin
-from batchflow.machine.run import Resumed
+from batchflow.machine.run import OPEN, Resumed
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.money import Price
@@ -127,8 +127,8 @@ class Batchflow:
 
     async def _run(self, job: Job, *, new: bool, wait: float | None) -> Report:
         parts = job.parts(self._retry)
-        fingerprint = await parts.source.fingerprint()
         last = await self.last(job)
+        fingerprint = await _fingerprint(parts, None if new else last)
         repeat = job.rules.repeat == "always"
         verdict = begin(last, config=job.identity(), fingerprint=fingerprint, new=new, repeat=repeat)
         match verdict:
@@ -145,9 +145,8 @@ class Batchflow:
     async def resume(self, job: Job, run: Run, *, wait: float | None = None) -> Report:
         """Go on with one unfinished run, be it the job's last or an earlier one."""
         parts = job.parts(self._retry)
-        verdict = begin(
-            run, config=job.identity(), fingerprint=await parts.source.fingerprint(), new=False, repeat=False
-        )
+        fingerprint = await _fingerprint(parts, run)
+        verdict = begin(run, config=job.identity(), fingerprint=fingerprint, new=False, repeat=False)
         match verdict:
             case PickUp():
                 return await self.drive(run, parts, wait=wait)
@@ -323,6 +322,13 @@ class PriceBooks:
 
 def _silent(_event: Event) -> None:
     """Nobody listens."""
+
+
+async def _fingerprint(parts: Parts, last: Run | None) -> str | None:
+    """Ask the source what it holds now; not where a run has read it to its end, for it may be edited or gone since."""
+    if last is not None and last.state in OPEN and last.read_all:
+        return last.fingerprint
+    return await parts.source.fingerprint()
 
 
 async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.trouble import Trouble
 from batchflow.machine.batch import RESERVING, TERMINAL
-from batchflow.machine.run import LIVE, Broke, CancelWished, Settled
+from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished, Settled
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run, RunState, Wish
@@ -159,7 +159,7 @@ class Driver:
                 )
                 self._hurry = True
             elif wish.verb == "pause" and run.state in LIVE:
-                await kit.pause("paused by an operator", None, done)
+                await kit.halt(BY_OPERATOR, done)
             else:
                 await kit.commit(done)
         run = await kit.current()

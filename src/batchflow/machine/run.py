@@ -78,6 +78,11 @@ OPEN = frozenset({S.PLANNING, S.RUNNING, S.DRAINING, S.PAUSED, S.FAILED})
 """States of a run that `run` picks up again."""
 
 
+def standing(run: Run) -> str:
+    """Say where a run stands in one word for people: a run that drains because it is canceled is being canceled."""
+    return "canceling" if run.cancel and run.state in LIVE else run.state
+
+
 TABLE: dict[RunState, dict[type[Event], frozenset[RunState]]] = {
     S.PLANNING: {
         Resumed: frozenset({S.RUNNING, S.DRAINING}),
@@ -133,7 +138,13 @@ def step(run: Run, event: AnyEvent) -> Run:
             return _next(run, state=state, why="", word=None, by_operator=False)
         case CancelWished():
             return _next(
-                run, cancel=True, state=S.DRAINING, read_all=True, why="canceled", word=None, by_operator=False
+                run,
+                cancel=True,
+                state=S.DRAINING,
+                read_all=True,
+                why="an operator canceled it",
+                word=None,
+                by_operator=False,
             )
         case Settled():
             return _next(run, state=S.CANCELED if run.cancel else S.DONE, ended_at=event.at)

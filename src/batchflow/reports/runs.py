@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from batchflow.machine.batch import TERMINAL
-from batchflow.machine.run import OPEN
+from batchflow.machine.run import OPEN, standing
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
 from batchflow.model.state import Batch, BatchState, Run
@@ -47,6 +47,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     file: str
     state: str
+    standing: str
+    """The same for people: `canceling` while what is in flight of a canceled run is not home yet."""
     why: str
     began: str
     ended: str | None
@@ -88,6 +90,7 @@ async def facts(store: StateStore, run: Run) -> RunFacts:
         job=run.job,
         file=run.file,
         state=run.state,
+        standing=standing(run),
         why=run.why,
         began=instant(run.created_at),
         ended=instant(run.ended_at) if run.ended_at is not None else None,

@@ -3,18 +3,20 @@
 import asyncio
 import random
 from collections import Counter
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import ExitStack, suppress
 from itertools import count
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import msgspec
 from bench import KEY, RECOUNTED, ask, problems_of, records, recount
 from virtual import LoopClock, VirtualLoop, Wire, WiredConnection
 
-from batchflow import Batchflow, BatchRules, Job, Rules, SubmitRules, To
+from batchflow import Batchflow, BatchRules, Job, Rules, SubmitRules, To, app
 from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.engine import ids
 from batchflow.engine.lease import DriverLease
 from batchflow.machine.batch import TABLE, TERMINAL
 from batchflow.machine.bitmap import rows_of
@@ -166,7 +168,7 @@ class Shelf:
 
 
 class Process(Batchflow):
-    """A process: its names and numbers are the schedule's, so that the same seed gives the same story."""
+    """A process. Whoever was killed before is known to be dead."""
 
     def __init__(self, world, life):
         self._world = world
@@ -182,16 +184,9 @@ class Process(Batchflow):
             clock=world.clock,
         )
 
-    def _kit(self, run, parts, lease):
-        world = self._world
-        return replace(super()._kit(run, parts, lease), fresh=world.fresh, token=world.token, draw=world.dice.random)
-
-    def _fresh(self, job, fingerprint):
-        return msgspec.structs.replace(super()._fresh(job, fingerprint), id=self._world.fresh())
-
     def _lease(self, name):
         world = self._world
-        return DriverLease(self.store, world.clock, name=name, id=world.fresh(), host=world.host, pid=world.pid())
+        return DriverLease(self.store, world.clock, name=name, id=ids.uuid7(), host=world.host, pid=world.pid())
 
 
 class Judge:
@@ -292,13 +287,19 @@ def _fate(setback):
 class Schedule:
     """One story: a server, a store, and processes that come and go."""
 
-    def __init__(self, folder, *, seed, rows, most, words):
+    def __init__(self, folder, *, seed, rows, most, flying, words):
         self.loop = VirtualLoop()
         self.clock = LoopClock(self.loop)
         self.folder = folder
         self.host = "here"
-        self.dice = random.Random(seed)
-        self._numbers = count(1)
+        dice = random.Random(seed)
+        self._patches = ExitStack()
+        for where, name, put in (
+            (ids, "time", SimpleNamespace(time_ns=lambda: int(self.clock.now() * 1e9))),
+            (ids, "secrets", SimpleNamespace(randbits=dice.getrandbits, choice=dice.choice)),
+            (app, "random", dice),
+        ):
+            self._patches.enter_context(patch.object(where, name, put))
         self._pids = count(5_000_000)
         self._pid = 0
         self._rows = rows
@@ -312,7 +313,7 @@ class Schedule:
         self.good, self.dead = {}, {}
         self.rules = Rules(
             batch=BatchRules(max_requests=most),
-            submit=SubmitRules(grace=GRACE, patience=120.0, timeout=60.0),
+            submit=SubmitRules(grace=GRACE, patience=120.0, timeout=60.0, in_flight=flying),
             retry=RetryRules(after=1.0),
         )
         self._posted = Counter()
@@ -322,12 +323,6 @@ class Schedule:
         self.broken = None
         self.life = None
         self.canceled = self.asked_again = False
-
-    def fresh(self):
-        return f"{next(self._numbers):032x}"
-
-    def token(self):
-        return f"{self.dice.getrandbits(80):020x}"[:16]
 
     def pid(self):
         return self._pid
@@ -375,7 +370,7 @@ class Schedule:
     async def _wish(self, verb):
         runs = await self.store.find(Run, {}, limit=1, newest=True)
         if runs:
-            wish = Wish(id=self.fresh(), run=runs[0].id, verb=verb, at=self.clock.now())
+            wish = Wish(id=ids.uuid7(), run=runs[0].id, verb=verb, at=self.clock.now())
             await self.store.commit((Put(wish),))
             self.canceled |= verb == "cancel" and runs[0].state not in ENDS
 
@@ -434,7 +429,7 @@ class Schedule:
 
     def _job(self, life):
         given = records(self._rows)
-        given += given[:DOUBLES]
+        given += given
         return Job(
             name="job",
             source=lambda: iter(given),
@@ -486,7 +481,7 @@ class Schedule:
         keys = {f"k{n}" for n in range(self._rows)}
         if not self.canceled:
             assert good.keys() | dead.keys() == keys
-            assert books["read"] == self._rows + min(self._rows, DOUBLES)
+            assert books["read"] == 2 * self._rows
         assert len(good.keys() | dead.keys()) == books["read"] - books["duplicate"]
 
     def close(self):
@@ -498,11 +493,11 @@ class Schedule:
                 self.loop.run_until_complete(self.life.task)
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+        self._patches.close()
 
 
 DURATION = 20.0
 GRACE = 60.0
-DOUBLES = 2
 LONG = 4 * 24 * 3600.0
 
 

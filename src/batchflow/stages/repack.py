@@ -177,6 +177,6 @@ async def _lines_at(kit: Kit, blob: Blob, footer: Footer, places: dict[int, int]
     start = 0
     async for lines in read_frames(kit.blobs, blob, footer):
         end = start + len(lines)
-        found |= {row: lines[place - start] for place, row in places.items() if start <= place < end}
+        found |= {row: lines[place - start][:-1] for place, row in places.items() if start <= place < end}
         start = end
     return found

@@ -348,7 +348,7 @@ class Driver:
         if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}, limit=1):
             await kit.pause(f"batch {held[0].id} is held: {held[0].why}")
         elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
-            why = f"sink {parked[0].sink} cannot be written: {parked[0].why}"
+            why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
             await kit.pause(why, Word.SINK_ERROR)
         else:
             for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):

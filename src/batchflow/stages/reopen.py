@@ -15,11 +15,8 @@ DIED = "the process died in the middle of the call"
 
 async def reopen(kit: Kit) -> None:
     """Make everything that waited due again, and call POSTs that died with their process what they are: in doubt."""
-    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
-        await _doubt(kit, batch)
-    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.HELD}):
-        stepped = step(batch, Reopened(wake_at=kit.now()))
-        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+    await doubt_dead_calls(kit)
+    await look_again(kit)
     for part in await kit.every(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
         due = msgspec.structs.replace(
             part, version=part.version + 1, state=DeliveryState.DUE, attempts=0, wake_at=kit.now(), why=""
@@ -27,6 +24,19 @@ async def reopen(kit: Kit) -> None:
         await kit.commit(Put(due))
     for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.COLLECTED}):
         await settle(kit, batch.id)
+
+
+async def doubt_dead_calls(kit: Kit) -> None:
+    """Put the POSTs of a dead process in doubt. Whoever holds the lease without being in a call knows that they are dead."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
+        await _doubt(kit, batch)
+
+
+async def look_again(kit: Kit) -> None:
+    """Put held batches in doubt once more: what could not be told then may be told now."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.HELD}):
+        stepped = step(batch, Reopened(wake_at=kit.now()))
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
 
 
 async def _doubt(kit: Kit, batch: Batch) -> None:

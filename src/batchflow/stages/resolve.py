@@ -10,7 +10,7 @@ import msgspec
 
 from batchflow.machine.backoff import backoff
 from batchflow.machine.batch import Adopted, Doubted, GivenUp, Vanished, step
-from batchflow.machine.claims import SLACK, Adopt, Ask, GoneMissing, Verdict, Wait, candidates_of, judge
+from batchflow.machine.claims import SLACK, WATCH, Adopt, Ask, GoneMissing, Verdict, Wait, candidates_of, judge
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
@@ -21,7 +21,6 @@ from batchflow.stages.listing import list_until
 from batchflow.stages.sight import left_out
 
 LOOK_AGAIN = 15.0
-WATCH = 48 * 3600.0
 
 
 async def resolve(kit: Kit, evidence: Evidence) -> None:

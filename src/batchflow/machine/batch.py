@@ -2,10 +2,8 @@
 
     drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled, TurnedUp -> running
     submitting  Accepted -> running, PutOff -> drafted, Rejected -> failed, Oversized -> split, ReplyLost -> in_doubt
-    in_doubt    Accepted -> running, Adopted -> running, TurnedUp -> running, Doubted -> in_doubt, Vanished -> drafted,
-                GivenUp -> held, WrittenOff -> failed
-    held        Accepted -> running, Adopted -> running, TurnedUp -> running, Vanished -> drafted, Reopened -> in_doubt,
-                WrittenOff -> failed
+    in_doubt    Accepted -> running, Adopted -> running, TurnedUp -> running, Doubted -> in_doubt, Vanished -> drafted, GivenUp -> held, WrittenOff -> failed
+    held        Accepted -> running, Adopted -> running, TurnedUp -> running, Vanished -> drafted, Reopened -> in_doubt, WrittenOff -> failed
     running     Seen -> running, Deferred -> running, CancelSent -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     canceling   Seen -> canceling, Deferred -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     ended       Collected -> collected, Deferred -> ended, Disowned -> in_doubt, GivenUp -> held
@@ -158,6 +156,7 @@ class Disowned(Event, frozen=True, kw_only=True):
 
     why: str
     remote: str = ""
+    proven: bool = False
     expires_at: float | None = None
 
 

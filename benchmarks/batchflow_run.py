@@ -3,7 +3,6 @@
 uv run python benchmarks/batchflow_run.py URL RECORDS.jsonl OUT.jsonl STATE_FOLDER
 """
 
-import gc
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.builtin.builders.template import template
 from batchflow.builtin.sinks.jsonl import jsonl as lines_out
 from batchflow.builtin.sources.jsonl import jsonl as lines_in
+from batchflow.cli.process import settle_in
 from batchflow.model.rules import BatchRules, Rules
 from batchflow.model.units import Secret
 
@@ -42,5 +42,5 @@ async def main(url: str, source: Path, out: Path, state: Path) -> None:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(50_000, 20, 100)  # as the command line does; a library leaves it to its host
+    settle_in()  # as the command line does; a library leaves it to its host
     anyio.run(main, sys.argv[1], *map(Path, sys.argv[2:5]))

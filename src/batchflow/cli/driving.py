@@ -1,6 +1,5 @@
 """Driving runs from the command line: all jobs of a command at once, under one screen, with signals obeyed."""
 
-import gc
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from batchflow.app import Report
 from batchflow.cli import failures
 from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.opening import Opened
+from batchflow.cli.process import settle_in
 from batchflow.cli.progress.screen import Screen, follow, look, screen
 from batchflow.model.errors import BatchflowError
 from batchflow.model.state import RunState
@@ -53,8 +53,7 @@ class Driving:
 
     async def drive(self, go: Go) -> list[Ended]:
         """Do `go` with every job, and say how each ended. An error of one does not stop the others."""
-        # Records are many and short-lived, and none is part of a cycle: looking for cycles so often finds nothing.
-        gc.set_threshold(50_000, 20, 100)
+        settle_in()
         try:
             async with anyio.create_task_group() as around:
                 around.start_soon(follow, self._watches, self._screen)

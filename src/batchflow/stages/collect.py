@@ -103,7 +103,7 @@ async def _fetch(
     lines = result_lines(kit.provider.results(remote))
     try:
         async for chunk, size in lines:
-            harvest.take(kit.provider.read(chunk), order, earlier)
+            harvest.take(kit.provider.skim(chunk), order, earlier)
             await writer.write(chunk, size)
     finally:
         await lines.aclose()

@@ -83,7 +83,7 @@ async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) ->
     lines = result_lines(kit.provider.results(remote.id))
     try:
         async for chunk, _ in lines:
-            harvest.take(kit.provider.read(chunk), array("I"))
+            harvest.take(kit.provider.skim(chunk), array("I"))
     finally:
         await lines.aclose()
     money = harvest.money

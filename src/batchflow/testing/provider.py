@@ -164,6 +164,14 @@ class ProviderContract:
             assert answer.usage.output_tokens
             assert isinstance(msgspec.json.decode(answer.message), dict)
 
+    async def test_skimming_tells_the_same_fates_and_tokens(self, provider: Provider) -> None:
+        batch = await provider.submit(self.pack(3))
+        await self.finish(provider, batch.id)
+        lines = [*await self.lines(provider, batch.id), b"{", b'{"custom_id":"x"}']
+        for skimmed, read in zip(provider.skim(lines), provider.read(lines), strict=True):
+            assert (skimmed.custom_id, skimmed.word, skimmed.model) == (read.custom_id, read.word, read.model)
+            assert (skimmed.usage, skimmed.stop_reason, skimmed.error) == (read.usage, read.stop_reason, read.error)
+
     async def test_results_can_be_downloaded_again(self, provider: Provider) -> None:
         batch = await provider.submit(self.pack(4))
         await self.finish(provider, batch.id)

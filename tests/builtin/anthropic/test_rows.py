@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchflow.builtin.anthropic.rows import read_rows
+from batchflow.builtin.anthropic.rows import read_rows, skim_rows
 from batchflow.model.result import NO_USAGE
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
@@ -206,6 +206,41 @@ def test_lines_with_a_carriage_return_are_lines():
 @given(st.binary(max_size=60) | st.builds(lambda cut: succeeded()[:cut], st.integers(0, 700)))
 def test_no_line_makes_it_raise(line):
     assert read(line).word in {None, Word.OK, Word.SERVER_ERROR}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | st.sampled_from(["text", "end_turn", "refusal", "é\u2028", "m"]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["type", "text", "x"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+blocks = st.lists(
+    st.sampled_from([{"type": "text", "text": "a"}, {"type": "tool_use", "id": "x"}]) | anything, max_size=2
+)
+odd_messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": blocks | anything,
+        "stop_reason": st.sampled_from(["end_turn", "max_tokens", "refusal", "pause_turn"]) | anything,
+        "usage": st.dictionaries(st.sampled_from(list(MESSAGE["usage"])), anything) | anything,
+        "model": st.just("m") | anything,
+    },
+)
+kinds = st.sampled_from(["succeeded", "succeeded", "errored", "expired", "unheard-of"]) | anything
+odd_lines = st.builds(
+    lambda kind, message: msgspec.json.encode({"custom_id": "t-0", "result": {"type": kind, "message": message}}),
+    kinds,
+    odd_messages | anything,
+)
+
+
+@settings(max_examples=500)
+@given(odd_lines | st.builds(lambda cut: succeeded()[:cut], st.integers(0, 700)))
+def test_skimming_a_line_tells_its_fate_and_its_tokens(line):
+    (skimmed,), (whole,) = skim_rows([line]), read_rows([line])
+    assert (skimmed.custom_id, skimmed.word, skimmed.model) == (whole.custom_id, whole.word, whole.model)
+    assert (skimmed.usage, skimmed.stop_reason, skimmed.error) == (whole.usage, whole.stop_reason, whole.error)
 
 
 def test_answers_do_not_depend_on_each_other():

@@ -20,7 +20,7 @@ from batchflow.builtin.anthropic.body import Body, Parcel, body_bytes
 from batchflow.builtin.anthropic.connection import Connection
 from batchflow.builtin.anthropic.problems import read_problem
 from batchflow.builtin.anthropic.replies import read_batch, read_page, results_path
-from batchflow.builtin.anthropic.rows import answered, read_rows
+from batchflow.builtin.anthropic.rows import answered, read_rows, skim_rows
 from batchflow.builtin.anthropic.verdicts import Reply
 from batchflow.builtin.anthropic.weigh import weigh
 from batchflow.model.errors import BadReply, BatchflowError, Bug, NoListing, ProviderError, Refused, Unreachable
@@ -169,6 +169,9 @@ class AnthropicProvider:
 
     def read(self, lines: Sequence[bytes]) -> Sequence[Answer]:
         return read_rows(lines)
+
+    def skim(self, lines: Sequence[bytes]) -> Sequence[Answer]:
+        return skim_rows(lines)
 
     async def cancel(self, remote: str) -> RemoteBatch | None:
         what = f"Canceling batch {remote}"

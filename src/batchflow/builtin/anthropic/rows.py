@@ -1,8 +1,10 @@
-"""Lines of a results file, read at about two microseconds each.
+"""Lines of a results file, read at about a microsecond each.
 
 One decode takes a line apart, a second takes from the message only what batchflow looks at; the message itself stays
 undecoded. It is a view into its line, so an Answer keeps its own line in memory, and no other. What does not fit the
 expected types is read again slowly, field by field: an odd counter must not cost a paid answer.
+
+A file is gone through twice: skimmed when it arrives, for fates and money, and read when it is delivered.
 """
 
 import contextlib
@@ -45,13 +47,50 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     result: _Result
 
 
+class _MessageSkimmed(msgspec.Struct, frozen=True, gc=False):
+    model: str | None = None
+    content: msgspec.Raw = _NULL
+    stop_reason: str | None = None
+    usage: Usage | None = None
+
+
+class _ResultSkimmed(msgspec.Struct, frozen=True, gc=False):
+    type: str | None = None
+    message: _MessageSkimmed | None = None
+
+
+class _LineSkimmed(msgspec.Struct, frozen=True, gc=False):
+    custom_id: str
+    result: _ResultSkimmed
+
+
 _LINE = msgspec.json.Decoder(_Line)
 _MESSAGE = msgspec.json.Decoder(_Message)
+_SKIM = msgspec.json.Decoder(_LineSkimmed).decode
 
 
 def read_rows(lines: Sequence[bytes]) -> list[Answer]:
     """Reads whole lines; one that cannot be read is an Answer without a word, and keeps its custom_id if it has one."""
     return [_read(line) for line in lines]
+
+
+def skim_rows(lines: Sequence[bytes]) -> list[Answer]:
+    """Reads the same without the texts and messages of good answers, in a third of the time."""
+    skim, answers = _SKIM, list[Answer]()
+    for line in lines:
+        try:
+            told = skim(line)
+        except _UNREADABLE:
+            answers.append(_read(line))
+            continue
+        message = told.result.message
+        if message is None or told.result.type != "succeeded" or not bytes(message.content).startswith(b"["):
+            answers.append(_read(line))
+            continue
+        reason = message.stop_reason or ""
+        word = Word.OK if reason == "end_turn" else stop_word(message.stop_reason)
+        answers.append(Answer(told.custom_id, word, message.model or "", "", _NULL, message.usage or NO_USAGE, reason))
+    return answers
 
 
 def answered(custom_id: str, message: msgspec.Raw) -> Answer:
@@ -60,19 +99,20 @@ def answered(custom_id: str, message: msgspec.Raw) -> Answer:
         told = _MESSAGE.decode(message)
     except _UNREADABLE:
         return _odd(custom_id, message)
-    content = told.content
+    content, reason = told.content, told.stop_reason
     if content is None:
         return Answer(custom_id, None, message=message, error="a succeeded row without content")
     only = content[0] if len(content) == 1 else None
     text = (only.text or "") if only is not None and only.type == "text" else _joined(content)
-    reason = told.stop_reason
-    word = stop_word(reason) if reason != "end_turn" else Word.OK
+    word = Word.OK if reason == "end_turn" else stop_word(reason)
     return Answer(custom_id, word, told.model or "", text, message, told.usage or NO_USAGE, reason or "")
 
 
 def _read(line: bytes) -> Answer:
     try:
-        return _row(_LINE.decode(line))
+        told = _LINE.decode(line)
+        result = told.result
+        return answered(told.custom_id, result.message) if result.type == "succeeded" else _row(told)
     except _UNREADABLE as error:
         return _mended(line, error)
 

@@ -30,7 +30,7 @@ class Splice:
         self.columns = list(columns)
         self.shows = shows
         self._pick = itemgetter(*columns, columns[0])  # one more, so that it always gives a tuple
-        self._pieces = [b""] * (2 * len(columns) + 1)
+        self._pieces: list[bytes | memoryview] = [b""] * (2 * len(columns) + 1)
         self._pieces[::2] = fixed
 
     def fill(self, raws: Mapping[str, msgspec.Raw]) -> bytes | None:
@@ -39,7 +39,7 @@ class Splice:
             *values, _ = self._pick(raws)
         except KeyError:
             return None
-        texts = [value[1:-1] for value in map(bytes, values) if value[0] == _QUOTE]
+        texts = [value[1:-1] for value in map(memoryview, values) if value[0] == _QUOTE]
         if len(texts) != len(values) or (self.shows and not _shows(texts)):
             return None
         out = self._pieces.copy()
@@ -82,7 +82,7 @@ def _between(pieces: Sequence[str | Path]) -> list[bytes]:
     return [b'"' + fixed[0], *fixed[1:-1], fixed[-1] + b'"']
 
 
-def _shows(texts: Sequence[bytes]) -> bool:
+def _shows(texts: Sequence[bytes | memoryview]) -> bool:
     """Tells whether there is certainly something to see: a printable ASCII character first, behind spaces."""
     first = b"".join(texts).lstrip(b" ")[:1]
     return b" " < first < b"\x7f" and first[0] != _BACKSLASH

@@ -22,8 +22,8 @@ from batchflow.engine.seen.mark import NAME, WIDTH, Mark, journal, read_mark, wr
 from batchflow.engine.seen.runs import Damaged, Run, merge, open_run, split, write_run
 from batchflow.engine.seen.scratch import scratch
 
-LIMIT = 65_536
-"""Hashes in memory: about 7 MB."""
+LIMIT = 16_384
+"""Hashes in memory: about 2 MB."""
 
 FAN = 8
 

@@ -42,15 +42,15 @@ async def test_lines_come_back_in_order_whatever_the_chunks_and_frames(chunks, f
     assert [await read_line(blobs, blob, footer, number) for number in range(len(lines))] == lines
     assert footer.lines == len(lines)
     assert footer.raw_bytes == sum(len(line) + 1 for line in lines)
-    assert all(len(some) == 1 or sum(len(line) + 1 for line in some) <= frame for some in frames)
+    assert all(len(some) == 1 or sum(len(line) + 1 for line in some) <= 2 * frame for some in frames)
 
 
-async def test_a_frame_holds_a_mebibyte_unless_one_line_is_larger():
+async def test_a_frame_holds_one_or_two_mebibytes_unless_one_line_is_larger():
     blobs = memory_blobs()
-    chunks = [[b"a" * 1000] * 700] * 4 + [[b"b" * (3 * FRAME)], [b"c"]]
+    chunks = [[b"a" * 1000] * 700] * 4 + [[b"a" * 1000] * 7000, [b"b" * (3 * FRAME)], [b"c"]]
     frames = await frames_of(blobs, await stored(blobs, chunks))
     sizes = [sum(len(line) + 1 for line in some) for some in frames]
-    assert sizes[:2] == [1047 * 1001, 1047 * 1001]
+    assert sizes[:4] == [1400 * 1001, 1400 * 1001, 1047 * 1001, 1047 * 1001]
     assert 3 * FRAME + 1 in sizes
     assert [line for some in frames for line in some] == [line for chunk in chunks for line in chunk]
 

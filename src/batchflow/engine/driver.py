@@ -190,7 +190,7 @@ class Driver:
         before = len(self._hands)
         now = self._clock.now()
         moving = {batch.id: batch for batch in await self._kit.every(Batch, {"run": run.id, "state": MOVING_STATES})}
-        await self._start_reading(run, tasks)
+        self._start_reading(run, tasks, moving)
         self._start_moving(tasks, moving, now)
         await self._start_agenda(run, tasks, moving, now)
         if self._hurry and "poll" not in self._hands:
@@ -219,13 +219,13 @@ class Driver:
                 return
             limit *= 8
 
-    async def _start_reading(self, run: Run, tasks: TaskGroup) -> None:
+    def _start_reading(self, run: Run, tasks: TaskGroup, moving: Mapping[str, Batch]) -> None:
         if run.state is not RunState.RUNNING or self._reader is None or "read" in self._hands:
             return
         if self._clock.now() < self._reader.resting_until:
             return
-        drafted = await self._kit.store.find(Batch, {"run": run.id, "state": BatchState.DRAFTED}, limit=READ_AHEAD)
-        if len(drafted) < READ_AHEAD:
+        drafted = sum(batch.state is BatchState.DRAFTED for batch in moving.values())
+        if drafted < READ_AHEAD:
             self._start(tasks, "read", self._reader.next_pack)
 
     async def _start_repacking(self, run: Run, tasks: TaskGroup, now: float) -> None:

@@ -239,6 +239,13 @@ class Reader:
         rows: list[Row] = []
         carry = self._kit.parts.rules.carry
         double = self._doubles(items[: len(built)])
+        tally.read += len(built)
+        if self._acknowledge:
+            # Unbuildable and skipped records too: a queue must not hand them out for ever.
+            tally.keys += [item.key for item in items[: len(built)] if item.key]
+        if not carry and not any(double) and set(map(type, built)) == {bytes}:
+            tally.built += len(built)  # nearly always, and then nothing need be looked at one by one
+            return cast("list[bytes]", list(built)), [Row(item.key, item.origin) for item in items[: len(built)]]
         for item, made, again in zip(items, built, double, strict=False):
             if again:
                 tally.duplicate += 1
@@ -258,10 +265,6 @@ class Reader:
                 tally.rejects.append(_carrying(made, item, carry))
             else:
                 tally.skipped += 1
-        tally.read += len(built)
-        if self._acknowledge:
-            # Unbuildable and skipped records too: a queue must not hand them out for ever.
-            tally.keys += [item.key for item in items[: len(built)] if item.key]
         return params, rows
 
     def _doubles(self, items: Sequence[Item]) -> Sequence[bool]:

@@ -38,8 +38,7 @@ class Joiner:
         lines = self._in_order(only) if ordered else self._as_received(only)
         try:
             async for chunk, rows in lines:
-                answers = self._kit.provider.read(chunk)
-                yield [self._result(answer, row, contexts[row]) for answer, row in zip(answers, rows, strict=True)]
+                yield self._results(self._kit.provider.read(chunk), rows, contexts)
         finally:
             await lines.aclose()
 
@@ -96,30 +95,34 @@ class Joiner:
             if chunk:
                 yield [line for line, _ in chunk], [row for _, row in chunk]
 
-    def _result(self, answer: Answer, row: int, context: Row) -> Result:
-        word = answer.word or Word.MISSING
-        paid = listed = 0
-        if word in BILLED:
-            price = self._kit.prices.price(answer.model)
-            if price is not None:
-                paid, listed = cost(price, answer.usage, batch=True)
-        return Result(
-            key=context.key,
-            word=word,
-            attempt=context.attempt,
-            batch=self._batch.id,
-            row=row,
-            origin=context.origin,
-            carried=context.carried,
-            text=answer.text,
-            message=answer.message,
-            usage=answer.usage,
-            model=answer.model,
-            stop_reason=answer.stop_reason,
-            error=answer.error,
-            cost=paid,
-            list_cost=listed,
-        )
+    def _results(self, answers: Sequence[Answer], rows: Sequence[int], contexts: Sequence[Row]) -> list[Result]:
+        batch, find = self._batch.id, self._kit.prices.price
+        model, price = "", find("")
+        results: list[Result] = []
+        for answer, row in zip(answers, rows, strict=True):
+            word, context = answer.word or Word.MISSING, contexts[row]
+            if answer.model != model:
+                model, price = answer.model, find(answer.model)
+            paid, listed = cost(price, answer.usage, batch=True) if price is not None and word in BILLED else (0, 0)
+            result = Result(
+                key=context.key,
+                word=word,
+                attempt=context.attempt,
+                batch=batch,
+                row=row,
+                origin=context.origin,
+                carried=context.carried,
+                text=answer.text,
+                message=answer.message,
+                usage=answer.usage,
+                model=model,
+                stop_reason=answer.stop_reason,
+                error=answer.error,
+                cost=paid,
+                list_cost=listed,
+            )
+            results.append(result)
+        return results
 
 
 def _kept(row: int, only: Collection[int] | None) -> bool:

@@ -25,6 +25,7 @@ from batchflow.ports.source import Source
 from batchflow.ports.state import StateStore
 
 T = TypeVar("T", bound=Entity | Fact)
+PAGE = 1000
 On: TypeAlias = Literal["ok", "dead", "all"]
 
 
@@ -116,10 +117,12 @@ class Kit:
         """List all entities of a kind, however many: for sets that are small but have no limit."""
         found: list[T] = []
         after = ""
-        while page := await self.store.find(kind, where, after=after):
+        while True:
+            page = await self.store.find(kind, where, after=after, limit=PAGE)
             found += page
+            if len(page) < PAGE:
+                return found
             after = getattr(page[-1], "token" if kind is Intent else "id")
-        return found
 
     async def step_run(self, event: run_machine.AnyEvent, *more: Step) -> Run:
         """Take the run along one arrow, together with other changes; somebody else's change in between is read again."""

@@ -1,4 +1,4 @@
-"""How lines are kept in objects: independent zstd frames of at most 1 MiB, and a footer that finds a row again.
+"""How lines are kept in objects: independent zstd frames of a mebibyte or two, and a footer that finds a row again.
 
     frame, frame, ..., footer (a zstd skippable frame, so that `zstd -d` still reads the object)
 
@@ -8,7 +8,7 @@ stored size and number of lines, and, where lines are not in row order, which ro
 
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -20,6 +20,7 @@ from batchflow.model.errors import ObjectDamaged
 from batchflow.ports.blobs import BlobStore, BlobWriter
 
 FRAME = 1 << 20
+"""What a frame is cut at; it may be twice as large, and larger only for the sake of one line."""
 LEVEL = 1
 NO_ROW = 0xFFFFFFFF
 _SKIPPABLE = b"\x50\x2a\x4d\x18"
@@ -58,13 +59,13 @@ class LinesWriter:
     async def write(self, lines: Sequence[bytes], size: int) -> None:
         """Append lines (without their newlines); `size` is the sum of their lengths."""
         self._open.extend(lines)
-        self._open_bytes += size
-        if self._open_bytes >= FRAME - len(self._open):
-            await self._cut(keep=True)
+        self._open_bytes += size + len(lines)
+        if self._open_bytes >= FRAME:
+            await self._cut()
 
     async def finish(self, rows: "array[int] | None" = None) -> Blob:
         """Close the object, making it durable; `rows` says which row each line is when they are not in row order."""
-        await self._cut(keep=False)
+        await self._cut()
         footer = Footer(tuple(self._frames), self._raw_bytes, rows.tobytes() if rows is not None else b"")
         # With a checksum of its own: it is read alone, and a wrong row number would give an answer to somebody else.
         payload = self._compressor.compress(msgspec.msgpack.encode(footer))
@@ -72,22 +73,28 @@ class LinesWriter:
         await self._writer.write(_SKIPPABLE + len(body).to_bytes(4, "little") + body)
         return await self._writer.finish()
 
-    async def _cut(self, *, keep: bool) -> None:
-        """Cut what is open into frames; with `keep`, what does not fill one stays open."""
-        lines, start = self._open, 0
-        ends = [size + number for number, size in enumerate(accumulate(map(len, lines)), 1)]
-        while start < len(lines):
-            begun = ends[start - 1] if start else 0
-            end = max(bisect_right(ends, begun + FRAME), start + 1)
-            if keep and end == len(lines):
-                break
-            frame = self._compressor.compress(b"\n".join([*lines[start:end], b""]))
-            self._frames.append((len(frame), end - start))
-            self._raw_bytes += ends[end - 1] - begun
+    async def _cut(self) -> None:
+        """Write what is open, in frames of about FRAME."""
+        for lines in _framed(self._open, self._open_bytes):
+            raw = b"\n".join([*lines, b""])
+            frame = self._compressor.compress(raw)
+            self._frames.append((len(frame), len(lines)))
+            self._raw_bytes += len(raw)
             await self._writer.write(frame)
+        self._open, self._open_bytes = [], 0
+
+
+def _framed(lines: list[bytes], size: int) -> Iterator[list[bytes]]:
+    """Part lines where they are more than two frames: large records come many at a time, too."""
+    start = 0
+    if size > 2 * FRAME:
+        ends = [end + number for number, end in enumerate(accumulate(map(len, lines)), 1)]
+        while ends[-1] - (begun := ends[start - 1] if start else 0) > FRAME:
+            end = max(bisect_right(ends, begun + FRAME), start + 1)
+            yield lines[start:end]
             start = end
-        self._open = lines[start:]
-        self._open_bytes = sum(map(len, self._open))
+    if start < len(lines):
+        yield lines[start:]
 
 
 async def read_footer(blobs: BlobStore, blob: Blob) -> Footer:

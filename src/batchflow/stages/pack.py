@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import msgspec
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest
 
 from batchflow.machine.cost import reserve
 from batchflow.model.money import Nano
@@ -20,7 +20,7 @@ ENTRY = KEY_BYTES + 4
 
 def key_hash(key: str) -> bytes:
     """Hash a key as the index holds it."""
-    return xxh3_64_intdigest(key.encode()).to_bytes(KEY_BYTES, "big")
+    return xxh3_64_digest(key.encode())
 
 
 class Pack:
@@ -57,7 +57,7 @@ class Pack:
         for weight in self._kit.provider.weigh(params):
             price = self._kit.prices.price(weight.model)
             self._reserved += reserve(price, weight) if price else 0
-        self._index += [key_hash(row.key) + n.to_bytes(4, "big") for n, row in enumerate(rows, first)]
+        self._index += [xxh3_64_digest(row.key.encode()) + n.to_bytes(4, "big") for n, row in enumerate(rows, first)]
         self.rows += len(rows)
         self.params_bytes += size
         await self._requests.write(params, size)

@@ -147,7 +147,7 @@ def _amend(kit: Kit, params: bytes, context: Row, change: dict[str, Any], answer
         origin=context.origin,
         carried=context.carried,
         text=told.text,
-        message=told.message,
+        line=told.line,
         stop_reason=told.stop_reason,
     )
     return kit.provider.amend(params, change | {SAY: examine(result, kit.parts.checks).error.splitlines()}, answer)

@@ -1,5 +1,7 @@
 """Reopen: whatever waited for a person is looked at again when a run is picked up."""
 
+import contextlib
+
 import msgspec
 
 from batchflow.machine.batch import Reopened, ReplyLost, step
@@ -68,7 +70,8 @@ async def _learnt_binding(kit: Kit) -> Binding:
     """Ask for a listing: it is from a reply that a provider learns whose account it uses."""
     pages = kit.provider.list()
     try:
-        await anext(pages, None)
+        with contextlib.suppress(errors.NoListing):
+            await anext(pages, None)
     finally:
         await pages.aclose()
     return kit.provider.binding()

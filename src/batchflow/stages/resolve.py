@@ -154,9 +154,12 @@ async def _unseen(kit: Kit, batch: Batch, intent: Intent, why: str, *, patience:
 
 
 async def _gone(kit: Kit, batch: Batch, intent: Intent) -> None:
-    """Make it payable again, or leave that to a person; either way keep looking out for it."""
+    """Make it payable again, or leave that to a person; either way keep looking out for it.
+
+    A run that is being canceled sends nothing again, so there is nothing to leave to anybody.
+    """
     absent = _changed(intent, state=IntentState.ABSENT, watch_until=kit.now() + WATCH)
-    if kit.parts.rules.submit.on_absent == "hold":
+    if kit.parts.rules.submit.on_absent == "hold" and not (await kit.current()).cancel:
         why = "it is not in the listing, so most likely it was never created; `on_absent: hold` leaves sending it again to you"
         await _move(kit, batch, GivenUp(why=why), [])
         return

@@ -140,7 +140,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.folder) as scratch, server() as url:
         folder = Path(scratch)
         write(folder / "few.jsonl", FEW)
-        print("start-up with nothing to recover: " + ", ".join(f"{start_up(folder, url, str(n)):.2f} s" for n in range(3)))
+        print(
+            "start-up with nothing to recover: " + ", ".join(f"{start_up(folder, url, str(n)):.2f} s" for n in range(3))
+        )
         write(folder / "records.jsonl", asked.records)
         run = Run(folder / "many", url, folder / "records.jsonl")
         run.start()
@@ -148,7 +150,10 @@ def main() -> None:
             run.wait_for_rows(asked.records * kill // (asked.kills + 1))
             run.kill()
             packed, took = run.rows(), begin(run)
-            print(f"killed with {packed:,} rows packed: back at work {took:.2f} s after the process was started", flush=True)
+            print(
+                f"killed with {packed:,} rows packed: back at work {took:.2f} s after the process was started",
+                flush=True,
+            )
         run.close()
 
 

@@ -18,7 +18,7 @@ from anyio.to_thread import run_sync
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
 from batchflow.engine.duplicates import open_seen
-from batchflow.engine.ids import token, uuid7
+from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
 from batchflow.extend.facade import Plugins
@@ -142,7 +142,7 @@ class Batchflow:
             case PickUp(run=run):
                 return await self._go_on(run, job, fingerprint, parts, wait=wait)
             case _:
-                return await self.drive(self._fresh(job, fingerprint), parts, wait=wait)
+                return await self.drive(self._fresh(job, fingerprint, after=last), parts, wait=wait)
 
     async def resume(self, job: Job, run: Run, *, wait: float | None = None) -> Report:
         """Go on with one unfinished run, be it the job's last or an earlier one."""
@@ -200,7 +200,7 @@ class Batchflow:
         await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
-            kit = self._kit(run, parts, lease)
+            kit = self._kit(run, parts, lease, await self._newest(run))
             await self._open_sinks(kit, stack)
             await self._refuse_missing_sinks(kit)
             await self._begin(kit, run)
@@ -276,9 +276,14 @@ class Batchflow:
             _log.exception("on_event failed on %s", event.kind)
         self._plugins.on_event(event)
 
-    def _fresh(self, job: Job, fingerprint: str | None) -> Run:
+    async def _newest(self, run: Run) -> str:
+        """Name the newest batch of a run: later ones must sort after it, also where the clock was set back meanwhile."""
+        batches = await self.store.find(Batch, {"run": run.id}, limit=1, newest=True)
+        return batches[0].id if batches else ""
+
+    def _fresh(self, job: Job, fingerprint: str | None, *, after: Run | None) -> Run:
         return Run(
-            id=uuid7(),
+            id=Ids(after.id if after else "")(),
             job=job.name,
             file=job.file,
             config=job.identity(),
@@ -290,7 +295,7 @@ class Batchflow:
     def _lease(self, name: str) -> DriverLease:
         return DriverLease(self.store, self._clock, name=name, id=uuid7(), host=socket.gethostname(), pid=os.getpid())
 
-    def _kit(self, run: Run, parts: Parts, lease: DriverLease) -> Kit:
+    def _kit(self, run: Run, parts: Parts, lease: DriverLease, newest: str = "") -> Kit:
         return Kit(
             run=run.id,
             owner=lease.owner,
@@ -303,7 +308,7 @@ class Batchflow:
             hold=self._memory.hold,
             now=self._clock.now,
             boot=self._clock.boot,
-            fresh=uuid7,
+            fresh=Ids(newest),
             token=token,
             draw=random.random,
             still_mine=lease.check,

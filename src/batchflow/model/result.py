@@ -35,6 +35,17 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 NO_USAGE = Usage()
 
 
+class _Told(msgspec.Struct, frozen=True):
+    message: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Line(msgspec.Struct, frozen=True):
+    result: _Told = _Told()
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """One line of a results file, read by the provider that fetched it. `word` is None for a line that cannot be read."""
 
@@ -42,17 +53,22 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     word: Word | None
     model: str = ""
     text: str = ""
-    message: msgspec.Raw = msgspec.Raw(b"null")
+    line: bytes = b""
     usage: Usage = NO_USAGE
     stop_reason: str = ""
     error: str = ""
+
+    @property
+    def message(self) -> msgspec.Raw:
+        """The answer exactly as received, undecoded; `null` where there is none."""
+        return message_of(self.line)
 
 
 class Result(msgspec.Struct, kw_only=True, gc=False):
     """One finished row, joined with what its record carried. A check may replace `word`, `text` and `output`.
 
     `output` is the parsed structured output where the job declares one, else None. `cost` and `list_cost` are in
-    nano-dollars. `message` is the answer exactly as received, undecoded.
+    nano-dollars. `line` is the result line as received; a check that redacts must empty it, too.
     """
 
     key: str
@@ -64,13 +80,26 @@ class Result(msgspec.Struct, kw_only=True, gc=False):
     carried: dict[str, Any]
     text: str = ""
     output: Any = None
-    message: msgspec.Raw = msgspec.Raw(b"null")
+    line: bytes = b""
     usage: Usage = NO_USAGE
     model: str = ""
     stop_reason: str = ""
     error: str = ""
     cost: int = 0
     list_cost: int = 0
+
+    @property
+    def message(self) -> msgspec.Raw:
+        """The answer exactly as received, undecoded; `null` where there is none. Found in the line when asked for."""
+        return message_of(self.line)
+
+
+def message_of(line: bytes) -> msgspec.Raw:
+    """Finds the message in a line of a results file."""
+    try:
+        return _decode(line).result.message
+    except (msgspec.DecodeError, RecursionError):
+        return msgspec.Raw(b"null")
 
 
 class Bad(msgspec.Struct, frozen=True):

@@ -48,6 +48,6 @@ async def _fetch(
     try:
         async for chunk, size in lines:
             harvest.take(kit.provider.skim(chunk), order, earlier)
-            await writer.write(chunk, size)
+            await writer.write(chunk, lines=len(chunk), size=size)
     finally:
         await lines.aclose()

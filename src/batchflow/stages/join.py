@@ -83,17 +83,18 @@ class Joiner:
                 yield [line for line, _ in chunk], [row for _, row in chunk]
 
     async def _in_order(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], list[int]]]:
-        slots: list[bytes | None] = [None] * self._batch.count
+        none = b""  # no line is empty
+        slots = [none] * self._batch.count
         async for lines, rows in self._placed():
             for line, row in zip(lines, rows, strict=True):
                 if row != NO_ROW:
                     slots[row] = line
         for start in range(0, len(slots), CHUNK):
-            chunk = [(line, row) for row, line in enumerate(slots[start : start + CHUNK], start) if line is not None]
+            rows = [row for row, line in enumerate(slots[start : start + CHUNK], start) if line]
             if only is not None:
-                chunk = [(line, row) for line, row in chunk if row in only]
-            if chunk:
-                yield [line for line, _ in chunk], [row for _, row in chunk]
+                rows = [row for row in rows if row in only]
+            if rows:
+                yield [slots[row] for row in rows], rows
 
     def _results(self, answers: Sequence[Answer], rows: Sequence[int], contexts: Sequence[Row]) -> list[Result]:
         batch, find = self._batch.id, self._kit.prices.price
@@ -113,7 +114,7 @@ class Joiner:
                 origin=context.origin,
                 carried=context.carried,
                 text=answer.text,
-                message=answer.message,
+                line=answer.line,
                 usage=answer.usage,
                 model=model,
                 stop_reason=answer.stop_reason,

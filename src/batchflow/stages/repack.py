@@ -158,7 +158,7 @@ def _amend(kit: Kit, params: bytes, context: Row, change: dict[str, Any], answer
         origin=context.origin,
         carried=context.carried,
         text=told.text,
-        message=told.message,
+        line=told.line,
         stop_reason=told.stop_reason,
     )
     return kit.provider.amend(params, change | {SAY: examine(result, kit.parts.checks).error.splitlines()}, answer)
@@ -188,6 +188,6 @@ async def _lines_at(kit: Kit, blob: Blob, footer: Footer, places: dict[int, int]
     start = 0
     async for lines in read_frames(kit.blobs, blob, footer):
         end = start + len(lines)
-        found |= {row: lines[place - start] for place, row in places.items() if start <= place < end}
+        found |= {row: lines[place - start][:-1] for place, row in places.items() if start <= place < end}
         start = end
     return found

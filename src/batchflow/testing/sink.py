@@ -55,7 +55,7 @@ def result(key: str, text: str = "answer", *, word: Word = Word.OK, error: str =
         origin=f"in.jsonl:{key}",
         carried={"tenant": "north"},
         text=text,
-        message=msgspec.Raw(b'{"id":"msg_1"}'),
+        line=b'{"custom_id":"t-0","result":{"type":"succeeded","message":{"id":"msg_1"}}}',
         usage=Usage(input_tokens=10, output_tokens=5),
         model="claude-haiku-4-5",
         error=error,

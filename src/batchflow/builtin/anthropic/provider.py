@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import anyio
-import msgspec
 from anyio import to_thread
 
 from batchflow.builtin.anthropic import calls, verdicts
@@ -20,7 +19,7 @@ from batchflow.builtin.anthropic.body import Body, Parcel, body_bytes
 from batchflow.builtin.anthropic.connection import Connection
 from batchflow.builtin.anthropic.problems import read_problem
 from batchflow.builtin.anthropic.replies import read_batch, read_page, results_path
-from batchflow.builtin.anthropic.rows import answered, read_rows, skim_rows
+from batchflow.builtin.anthropic.rows import read_message, read_rows, skim_rows
 from batchflow.builtin.anthropic.verdicts import Reply
 from batchflow.builtin.anthropic.weigh import weigh
 from batchflow.model.errors import BadReply, BatchflowError, Bug, NoListing, ProviderError, Refused, Unreachable
@@ -201,7 +200,7 @@ class AnthropicProvider:
             raise self._undelivered(what, body, error) from error
         self._learn(reply)
         if reply.good:
-            return answered("", msgspec.Raw(reply.body))
+            return read_message(reply.body)
         problem = read_problem(reply.body)
         word = problem.word(reply.status)
         if not (reply.definite_no and word in _ABOUT_PARAMS):

@@ -36,7 +36,13 @@ def components(kind: Kind) -> str:
 def component(name: str, spec: Spec) -> str:
     """Describe one component."""
     more = "\nAny other option is passed on as it is.\n" if spec.open_ended else ""
-    return f"### `{name}`\n\n{spec.doc}\n\n{table(spec)}{more}"
+    names = ", ".join(f"`{one}`" for one in spec.parameters if one in spec.mendable)
+    mendable = (
+        f"\nMay be [changed in the middle of a run](job-file.md#changes-in-the-middle-of-a-run): {names}.\n"
+        if names
+        else ""
+    )
+    return f"### `{name}`\n\n{spec.doc}\n\n{table(spec)}{mendable}{more}"
 
 
 def section(make: Callable[..., Any]) -> str:

@@ -1,6 +1,32 @@
 """What every test here stands on: asyncio (aiosqlite knows nothing else), and a bench to run whole jobs on."""
 
+import random
+
 import pytest
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("batchflow", "how long the guarantees are put to the test")
+    group.addoption("--all-kills", action="store_true", help="kill at every pair of steps, not at 60 of them: hours")
+    group.addoption("--schedules", type=int, default=2000, help="random schedules to tell (2000)")
+    group.addoption(
+        "--schedule-seed", type=int, default=None, help="the seed they are drawn from (a new one each time)"
+    )
+
+
+def pytest_configure(config):
+    # Here, in the process that the others are started from: all of them must draw from one seed.
+    if config.option.schedule_seed is None:
+        config.option.schedule_seed = random.randrange(1_000_000)
+
+
+def pytest_report_header(config):
+    return f"random schedules: --schedule-seed {config.option.schedule_seed}"
+
+
+@pytest.fixture(scope="session")
+def schedule_seed(request):
+    return request.config.getoption("--schedule-seed")
 
 
 @pytest.fixture(scope="session")

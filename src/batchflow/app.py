@@ -18,15 +18,15 @@ from anyio.to_thread import run_sync
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
 from batchflow.engine.duplicates import open_seen
-from batchflow.engine.ids import token, uuid7
+from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
 from batchflow.engine.reconciling import reconcile
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
-from batchflow.machine.begin import AlreadyDone, PickUp, Refuse, begin
+from batchflow.machine.begin import AlreadyDone, LeftPaused, PickUp, Refuse, begin, go_on
 from batchflow.machine.ruling import Ruling
-from batchflow.machine.run import Resumed
+from batchflow.machine.run import OPEN, Resumed
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.money import Price
@@ -43,7 +43,7 @@ from batchflow.ports.state import StateStore
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Parts
-from batchflow.stages.reopen import refuse_other_account, reopen
+from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
 
@@ -54,7 +54,10 @@ ANSWERED = (BatchState.COLLECTED, BatchState.DELIVERED, BatchState.FAILED, Batch
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a run stands, and its books. `driven` is False for a run that had delivered everything before."""
+    """Where a run stands, and its books.
+
+    `driven` is False for a run that was left alone: it had delivered everything before, or an operator has paused it.
+    """
 
     run: Run
     books: Mapping[str, int]
@@ -130,37 +133,38 @@ class Batchflow:
 
     async def _run(self, job: Job, *, new: bool, wait: float | None) -> Report:
         parts = job.parts(self._retry)
-        fingerprint = await parts.source.fingerprint()
         last = await self.last(job)
+        fingerprint = await _fingerprint(parts, None if new else last)
         repeat = job.rules.repeat == "always"
         verdict = begin(last, config=job.identity(), fingerprint=fingerprint, new=new, repeat=repeat)
         match verdict:
-            case AlreadyDone(run=run):
+            case AlreadyDone(run=run) | LeftPaused(run=run):
                 return Report(run=run, books=await self.store.books(run.id), driven=False)
             case Refuse(run=run, what=what):
                 raise _changed(run, what, await self.store.books(run.id))
             case PickUp(run=run):
-                first = partial(_renew, config=job.identity(), fingerprint=fingerprint)
-                return await self.drive(run, parts, wait=wait, first=first)
+                return await self._go_on(run, job, fingerprint, parts, wait=wait)
             case _:
-                return await self.drive(self._fresh(job, fingerprint), parts, wait=wait)
+                return await self.drive(self._fresh(job, fingerprint, after=last), parts, wait=wait)
 
     async def resume(self, job: Job, run: Run, *, wait: float | None = None) -> Report:
         """Go on with one unfinished run, be it the job's last or an earlier one."""
+        if run.state not in OPEN:
+            raise errors.RunRefused(
+                f"run {run.id[:16]} of {run.job} is {run.state}: there is nothing to go on with",
+                hint=f"`batchflow report {run.id[:16]}` says what came of it",
+            )
         parts = job.parts(self._retry)
-        verdict = begin(
-            run, config=job.identity(), fingerprint=await parts.source.fingerprint(), new=False, repeat=False
-        )
-        match verdict:
-            case PickUp():
-                return await self.drive(run, parts, wait=wait)
+        fingerprint = await _fingerprint(parts, run)
+        match go_on(run, config=job.identity(), fingerprint=fingerprint):
             case Refuse(what=what):
                 raise _changed(run, what, await self.store.books(run.id))
-            case _:
-                raise errors.RunRefused(
-                    f"run {run.id[:16]} of {run.job} is {run.state}: there is nothing to go on with",
-                    hint=f"`batchflow report {run.id[:16]}` says what came of it",
-                )
+            case PickUp():
+                return await self._go_on(run, job, fingerprint, parts, wait=wait)
+
+    async def _go_on(self, run: Run, job: Job, fingerprint: str | None, parts: Parts, *, wait: float | None) -> Report:
+        first = partial(_renew, config=job.identity(), fingerprint=fingerprint)
+        return await self.drive(run, parts, wait=wait, first=first)
 
     async def retry(self, job: Job, run: Run, words: Collection[Word], *, wait: float | None = None) -> Report:
         """Ask the dead letters of these words again, as they were asked, with all their attempts anew."""
@@ -203,7 +207,7 @@ class Batchflow:
         await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
-            kit = self._kit(run, parts, lease)
+            kit = self._kit(run, parts, lease, await self._newest(run))
             await self._open_sinks(kit, stack)
             await self._refuse_missing_sinks(kit)
             await self._begin(kit, run)
@@ -236,9 +240,10 @@ class Batchflow:
         if await self.store.get(Run, run.id) is None:
             await kit.commit(Put(run), kit.event("run.started", run.id, run.job))
             return
+
+        await refuse_other_address(kit)
         await refuse_other_account(kit)
-        if (await kit.current()).state in {RunState.PAUSED, RunState.FAILED}:
-            await kit.step_run(Resumed(), kit.event("run.resumed", run.id, run.why))
+        await _wake(kit)
         await reopen(kit)
 
     async def _open_sinks(self, kit: Kit, stack: AsyncExitStack) -> None:
@@ -278,9 +283,14 @@ class Batchflow:
             _log.exception("on_event failed on %s", event.kind)
         self._plugins.on_event(event)
 
-    def _fresh(self, job: Job, fingerprint: str | None) -> Run:
+    async def _newest(self, run: Run) -> str:
+        """Name the newest batch of a run: later ones must sort after it, also where the clock was set back meanwhile."""
+        batches = await self.store.find(Batch, {"run": run.id}, limit=1, newest=True)
+        return batches[0].id if batches else ""
+
+    def _fresh(self, job: Job, fingerprint: str | None, *, after: Run | None) -> Run:
         return Run(
-            id=uuid7(),
+            id=Ids(after.id if after else "")(),
             job=job.name,
             file=job.file,
             config=job.identity(),
@@ -292,7 +302,7 @@ class Batchflow:
     def _lease(self, name: str) -> DriverLease:
         return DriverLease(self.store, self._clock, name=name, id=uuid7(), host=socket.gethostname(), pid=os.getpid())
 
-    def _kit(self, run: Run, parts: Parts, lease: DriverLease) -> Kit:
+    def _kit(self, run: Run, parts: Parts, lease: DriverLease, newest: str = "") -> Kit:
         return Kit(
             run=run.id,
             owner=lease.owner,
@@ -305,7 +315,7 @@ class Batchflow:
             hold=self._memory.hold,
             now=self._clock.now,
             boot=self._clock.boot,
-            fresh=uuid7,
+            fresh=Ids(newest),
             token=token,
             draw=random.random,
             still_mine=lease.check,
@@ -335,6 +345,22 @@ def _silent(_event: Event) -> None:
 async def _wish_to_cancel(kit: Kit) -> None:
     """Let the driver that is about to begin hear it as it hears every wish; one that may not begin never hears of it."""
     await kit.commit(Put(Wish(id=kit.fresh(), run=kit.run, verb="cancel", at=kit.now())))
+
+
+async def _fingerprint(parts: Parts, last: Run | None) -> str | None:
+    """Ask the source what it holds now; not where a run has read it to its end, for it may be edited or gone since."""
+    if last is not None and last.state in OPEN and last.read_all:
+        return last.fingerprint
+    return await parts.source.fingerprint()
+
+
+async def _wake(kit: Kit) -> None:
+    """Write down by what rules a run goes on, its budget among them, and take it out of its pause."""
+    run = await kit.current()
+    if run.summary != kit.parts.rules.summary:
+        await kit.commit(Put(msgspec.structs.replace(run, version=run.version + 1, summary=kit.parts.rules.summary)))
+    if run.state in {RunState.PAUSED, RunState.FAILED}:
+        await kit.step_run(Resumed(), kit.event("run.resumed", run.id, f"it was {run.state}: {run.why}"))
 
 
 async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:

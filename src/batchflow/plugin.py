@@ -5,7 +5,7 @@ from batchflow.model.errors import BatchflowError, SinkError, SourceError
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result, Usage
 from batchflow.model.state import Event
-from batchflow.model.units import Doc, Dollars, Given, Seconds, Secret, Size
+from batchflow.model.units import Doc, Dollars, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
@@ -28,6 +28,7 @@ __all__ = [
     "GiveUp",
     "Given",
     "Idle",
+    "Mendable",
     "Page",
     "Params",
     "Part",

@@ -58,18 +58,36 @@ def test_a_damaged_chunk_without_a_copy_can_be_canceled(folder):
     assert (run["state"], run["books"]["canceled"], folder.asked) == ("canceled", 3, 0)
 
 
-def test_damaged_results_are_never_delivered(folder):
+def collected(folder):
+    """Leaves a run whose answers are here and delivered to nobody; gives the object that holds them."""
     folder.job(sinks="[{type: stdout}]")
     with Path("/dev/full").open("w") as full:
         assert folder.type_until("part failed", "run", stdout=full).code == 130
     [chunk] = [path for path in folder.state.rglob("results-*") if path.is_file()]
+    return chunk
+
+
+def test_damaged_results_are_fetched_again_and_delivered_once(folder):
+    spoil(collected(folder))
+    said = folder.type("run").has("checksum differs", "They were fetched again", "batch", "refetched")
+    assert (said.code, said.out.count("\n"), folder.asked) == (0, 3, 3)
+    assert folder.sim.stats()["downloads"] == 2
+    assert folder.ps()["state"] == "done"
+
+
+def test_damaged_results_that_the_provider_has_no_longer_are_never_delivered(folder):
+    chunk = collected(folder)
     sound = chunk.read_bytes()
     spoil(chunk)
-    said = folder.type("run").has(str(chunk), "checksum differs", "Put it back from a copy")
-    assert (said.code, said.out, folder.asked) == (9, "", 3)
+    folder.sim.clock.advance(30 * 24 * 3600)
+    said = folder.type("run").has(
+        "checksum differs", "29 days", "3 answers are concerned, for which $0.000", "(`run --new`) is paid again",
+        "a copy of the state folder", "batchflow resume",
+    )  # fmt: skip
+    assert (said.code, said.out, folder.asked) == (5, "", 3)
     assert folder.ps()["books"]["collected"] == 3
     chunk.write_bytes(sound)
-    said = folder.type("run")
+    said = folder.type("resume")
     assert (said.code, said.out.count("\n"), folder.asked) == (0, 3, 3)
 
 

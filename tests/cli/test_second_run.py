@@ -1,6 +1,7 @@
 """What a second `run` does, and the verbs that act on a run which is there."""
 
 import json
+import os
 
 from batchflow.cli.exits import Exit
 
@@ -23,6 +24,33 @@ def test_a_changed_source_is_a_new_run(shop):
     shop.write(records=5)
     assert shop("run").code == Exit.DELIVERED
     assert shop.asked == 9
+
+
+def test_a_source_that_was_only_touched_is_not_paid_for_again(shop):
+    shop("run")
+    os.utime(shop.folder / "in.jsonl", (1, 1))
+    said = shop("run")
+    assert said.code == Exit.DELIVERED
+    assert "already delivered by" in said.err
+    assert shop.asked == 4
+
+
+def test_an_edit_that_keeps_size_and_time_is_a_new_run(shop):
+    shop("run")
+    source, times = shop.folder / "in.jsonl", (shop.folder / "in.jsonl").stat()
+    source.write_text(source.read_text().replace("kitchen", "kitchan"))
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (shop.folder / "out.jsonl").unlink()
+    assert shop("run").code == Exit.DELIVERED
+    assert shop.asked == 8
+
+
+def test_a_run_that_has_read_everything_does_not_need_its_source_any_more(simulate, shop_of):
+    shop = shop_of(simulate(speed=100, duration=30))
+    assert shop("run", "--no-wait").code == Exit.IN_FLIGHT
+    (shop.folder / "in.jsonl").unlink()
+    assert shop("run").code == Exit.DELIVERED
+    assert len(shop.lines()) == shop.asked == 4
 
 
 def test_a_job_changed_in_mid_run_is_refused_with_the_choices(simulate, shop_of):

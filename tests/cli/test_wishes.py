@@ -40,6 +40,27 @@ def test_a_run_is_canceled_by_its_driver_and_what_was_answered_is_kept(flying):
     assert shop.sim.stats()["cancels"] == 1
 
 
+def test_a_run_that_is_being_canceled_says_so(simulate, shop_of):
+    sim = simulate(speed=1, cancel_delay=1e6)
+    shop = shop_of(sim)
+    process = shop.process("run")
+    while "submitted" not in (line := process.stderr.readline()):
+        assert line, "it ended before it sent anything"
+    said = shop("cancel")
+    assert said.code == Exit.DELIVERED
+    assert "is canceling; 0 delivered, 4 in flight" in said.err
+    [run] = shop("ps", "--json").facts
+    assert (run["state"], run["standing"], run["why"]) == ("draining", "canceling", "an operator canceled it")
+    for words in (["ps"], ["report"]):
+        said = shop(*words)
+        assert "canceling" in said.out
+        assert "draining" not in said.out
+    sim.clock.advance(2e6)
+    process.communicate(timeout=30)
+    [run] = shop("ps", "--json").facts
+    assert (run["state"], run["standing"]) == ("canceled", "canceled")
+
+
 def test_a_run_that_nobody_drives_is_paused_at_once(simulate, shop_of):
     shop = shop_of(simulate(speed=1))
     shop("run", "--no-wait")

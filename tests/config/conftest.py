@@ -8,7 +8,7 @@ import pytest
 from batchflow.config.load import load
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ConfigError
-from batchflow.model.units import Doc, Given, Secret
+from batchflow.model.units import Doc, Given, Mendable, Secret
 from batchflow.plugin import hookimpl
 
 
@@ -76,7 +76,7 @@ def crashes() -> Made:
 def remote(
     *,
     key: Annotated[Secret | None, Doc("k")] = None,
-    url: str = "https://api",
+    url: Annotated[str, Mendable(), Doc("u")] = "https://api",
     headers: dict[str, Secret] | None = None,
     retries: int = 0,
 ) -> Made:

@@ -33,7 +33,7 @@ def hashed(loaded, tmp_path):
         ("out.db", "other.db"),
         ("out.db", "out.db, on: all"),
         ("out.db}", "out.db}, {type: jsonl, path: d.jsonl, on: dead}"),
-        ("type: remote", "type: remote, url: https://there"),
+        ("type: remote", "type: remote, retries: 1"),
         ("budget", "on_duplicate: last\n    budget"),
         ("budget", "checks: [{type: schema, schema: {}}]\n    budget"),
     ],
@@ -53,9 +53,11 @@ def test_it_changes_with_what_is_asked_or_where_it_goes(hashed, old, new):
         ("model: m, prompt: {file: p.md}", "prompt: {file: p.md}, model: m"),
         ("in.jsonl", "./in.jsonl"),
         ("jobs:", "# a comment\njobs:"),
+        ("type: remote", "type: remote, url: https://there"),
+        ('key: "${env:KEY}"', "key: another"),
     ],
 )
-def test_it_stays_when_only_the_pace_the_budget_or_the_writing_changes(hashed, old, new):
+def test_it_stays_when_only_the_pace_the_budget_the_way_there_or_the_writing_changes(hashed, old, new):
     assert hashed(JOB.replace(old, new)) == hashed()
 
 

@@ -124,6 +124,21 @@ async def test_an_api_that_is_ill_for_a_while_is_waited_for(bench, status):
     bench.simulate(f"list+retrieve+results:1+2+3+4:status,status={status}")
     report = await bench.run(bench.job(20))
     bench.check(report, asked=20, good=20)
+    # Told once when it begins and once when it is over, whatever was asked: not once per failure.
+    kinds = [event.kind for event in bench.events if event.kind.startswith("provider.")]
+    assert kinds == ["provider.failing", "provider.recovered"] * (len(kinds) // 2)
+    assert len(kinds) in {2, 4}
+    assert str(status) in bench.told("provider.failing")[0].text
+
+
+async def test_a_provider_that_cannot_be_reached_is_told_of_long_before_the_run_pauses(bench):
+    bench.simulate("list+retrieve:1+:status,status=503")
+    report = await bench.run(bench.job(20, rules=rules(patience=20.0)))
+    assert report.run.state is RunState.PAUSED
+    told = [event.kind for event in bench.events]
+    assert told.count("provider.failing") == 1
+    assert told.index("provider.failing") < told.index("run.paused")
+    assert "provider.recovered" not in told
 
 
 async def test_an_api_that_stays_ill_pauses_the_run_with_everything_kept(bench):

@@ -6,7 +6,7 @@ from bench import records, rules
 
 from batchflow.builtin.retry import standard
 from batchflow.model.errors import SourceError
-from batchflow.model.state import Run, RunState
+from batchflow.model.state import Batch, Run, RunState
 from batchflow.model.words import Word
 
 
@@ -44,3 +44,16 @@ async def test_a_run_that_read_nothing_goes_on_with_a_mended_source(bench):
     bench.check(report, asked=5, good=5)
     async with bench.flow() as flow:
         assert len(await flow.store.find(Run, {})) == 1
+
+
+async def test_a_batch_that_was_put_off_is_tried_at_once_by_the_next_process(bench):
+    """Whoever mended the trouble sits and waits."""
+    bench.simulate("create:1:status,status=429,retry_after=3000")
+    async with bench.flow(on_event=lambda event: event.kind == "batch.put_off" and flow.stop()) as flow:
+        run = (await flow.run(bench.job(5))).run
+        (batch,) = await flow.store.find(Batch, {"run": run.id})
+    assert batch.wake_at > batch.submitted_at + 100
+    bench.check(await bench.run(bench.job(5)), asked=5, good=5)
+    async with bench.flow() as flow:
+        (done,) = await flow.store.find(Batch, {"run": run.id})
+    assert done.submitted_at < batch.wake_at

@@ -23,6 +23,7 @@ from batchflow.machine.batch import (
     Intended,
     Oversized,
     PutOff,
+    Refetched,
     Rejected,
     Reopened,
     ReplyLost,
@@ -70,6 +71,7 @@ EVENTS = st.one_of(
     st.builds(Disowned, why=st.just("theirs"), wake_at=TIMES),
     st.builds(Deferred, why=st.just("later"), wake_at=TIMES),
     collected(),
+    st.builds(Refetched, results=st.just(())),
     st.builds(Delivered),
     st.builds(Withdrawn),
 )

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from batchflow.machine.address import custom_id, split_id
 from batchflow.machine.backoff import FIRST, MOST, backoff
-from batchflow.machine.begin import AlreadyDone, Fresh, PickUp, Refuse, begin
+from batchflow.machine.begin import AlreadyDone, Fresh, LeftPaused, PickUp, Refuse, begin, go_on
 from batchflow.machine.bitmap import bitmap, rows_of
 from batchflow.machine.packing import JITTER, target_rows
 from batchflow.machine.run import OPEN
@@ -50,6 +50,14 @@ def test_an_unfinished_run_of_an_edited_source_is_refused_unless_all_was_read():
 def test_a_run_that_read_nothing_goes_on_whatever_was_changed(state):
     untouched = last(state, position=Position())
     assert verdict(untouched, config="other", fingerprint="other") == PickUp(untouched)
+
+
+def test_a_run_that_an_operator_paused_waits_for_resume():
+    paused = last(RunState.PAUSED, by_operator=True)
+    assert verdict(paused) == LeftPaused(paused)
+    assert verdict(paused, config="other") == LeftPaused(paused)
+    assert verdict(paused, new=True) == Fresh()
+    assert go_on(paused, config="c", fingerprint="f") == PickUp(paused)
 
 
 @pytest.mark.parametrize("state", sorted(OPEN))

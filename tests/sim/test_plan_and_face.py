@@ -179,6 +179,20 @@ def test_faults_are_replaced_and_world_reset_from_python(sim, client, requests_o
     assert [len(batch.requests) for batch in sim.batches] == [1]
 
 
+def test_a_row_that_had_its_bad_attempt_stays_well_when_other_calls_are_to_fail(simulate, ask, client_of):
+    sim = simulate("row:claim:pause_turn")
+    client = client_of(sim)
+
+    def ends():
+        return client.messages.create(**ask("a claim")).stop_reason
+
+    assert [ends(), ends()] == ["pause_turn", "end_turn"]
+    sim.set_faults(FaultPlan.parse(["row:claim:pause_turn", "list::omit"]))
+    assert ends() == "end_turn"
+    sim.set_faults(FaultPlan.parse(["row:claim:refusal"]))
+    assert [ends(), ends()] == ["refusal", "end_turn"]
+
+
 def test_every_call_is_remembered_without_its_key(simulate, client_of):
     told = []
     sim = simulate("list:2:status,status=529", "list:3:reset_before", on_call=told.append)

@@ -37,7 +37,7 @@ async def drafted(kit, count):
 async def part(kit, name, lines, rows):
     async with kit.blobs.create(name) as blob:
         writer = LinesWriter(blob)
-        await writer.write(lines, sum(map(len, lines)))
+        await writer.write_values(lines)
         return await writer.finish(array("I", rows))
 
 

@@ -30,7 +30,7 @@ async def read_all(kit, blob):
 async def test_requests_and_contexts_come_back_in_row_order(kit):
     batch = await packed(kit, 50)
     frames = read_frames(kit.blobs, batch.requests, await read_footer(kit.blobs, batch.requests))
-    assert [line async for lines in frames for line in lines] == [params(n) for n in range(50)]
+    assert [line async for lines in frames for line in lines] == [params(n) + b"\n" for n in range(50)]
     rows = [row async for some in read_context(kit.blobs, batch.context) for row in some]
     assert rows == [Row(f"key {n}", f"in:{n}", 1, {"n": n}) for n in range(50)]
 
@@ -38,7 +38,7 @@ async def test_requests_and_contexts_come_back_in_row_order(kit):
 async def test_a_batch_knows_its_size_and_what_it_may_cost(kit):
     batch = await packed(kit, 50)
     sent = [params(n) for n in range(50)]
-    assert (batch.count, batch.bytes) == (50, sum(map(len, sent)))
+    assert (batch.count, batch.bytes) == (50, sum(len(one) + 1 for one in sent))
     price = kit.prices.price("claude-haiku-4-5")
     (weight,) = kit.provider.weigh(sent)
     assert batch.reserved == pytest.approx(reserve(price, weight), abs=8 * price.input * 1000)

@@ -1,5 +1,6 @@
-"""Crash tests: a job in processes that are killed at chosen places, and what must hold when the last one is done."""
+"""Crash tests: one job in processes that are killed at chosen places, and what must hold when the last one is done."""
 
+import csv
 import json
 import signal
 import sqlite3
@@ -7,12 +8,44 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from batchflow.sim import FaultPlan, Rule
 
 KILLED = -signal.SIGKILL
-ROWS = 14
-RULES = {"max_requests": 8, "grace": 100.0, "after": 1.0}
-FAULTS = ("row:number 3:pause_turn", "row:number 9:pause_turn", "row:number 7:invalid")
+DELIVERED, DEAD_LETTERS = 0, 4
+"""How `run` ends: the first when a process before had done everything, down to its last commit."""
+SPEED = 100.0
+"""Twenty seconds of grace pass in a fifth of a second; what a dead process had sent has arrived before that: see `settle`."""
+FAULTS = ("row:claim 3:pause_turn", "row:claim 7:invalid", "row:claim 9:pause_turn")
 """Rows that are asked twice, and rows that die: a crash must not lose or double these either."""
+BAD, DOUBLE = '{"id": "k-bad", "text": ', '{"id": "k-1", "text": "again"}'
+RECORDS = [*(json.dumps({"id": f"k-{n}", "text": f"claim {n} burst"}) for n in range(14)), BAD, DOUBLE]
+JOB = """
+version: 1
+provider: {{base_url: "{url}", api_key: "{key}"}}
+jobs:
+  claims:
+    source: {{type: jsonl, path: in.jsonl, key: id, carry: [text]}}
+    request: {{model: claude-haiku-4-5, max_tokens: 60, prompt: "Summarise {{{{ text }}}}"}}
+    batch: {{max_requests: 8}}
+    submit: {{grace: 20s}}
+    retry: {{after: 1s}}
+    sinks:
+      - {{type: jsonl, path: out.jsonl}}
+      - {{type: csv, path: out.csv}}
+      - {{type: sqlite, path: out.db, table: answers, key: key}}
+      - {{type: jsonl, path: dead.jsonl, on: dead}}
+"""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A place to die at: one that the process names itself, or one in a call that the server sees."""
+
+    name: str
+    rule: Rule | None = None
 
 
 class Forge:
@@ -36,57 +69,120 @@ class Forge:
 
 
 class Story:
-    """One state folder, and the processes that worked on it one after the other."""
+    """One folder with a job, and the processes that worked on it one after the other."""
 
-    def __init__(self, forge, sim, folder, *, rules=RULES, rows=ROWS):
+    def __init__(self, forge, sim, folder):
         folder.mkdir()
         self.folder = folder
         self.sim = sim
+        self.processes = 0
         self._forge = forge
-        self._spec = {"folder": str(folder), "url": sim.url, "key": f"sk-{folder.name}", "rows": rows, "rules": rules}
+        self._calls = 0
+        self._key = f"sk-{folder.name}"
+        (folder / "in.jsonl").write_text("\n".join(RECORDS) + "\n")
+        (folder / "batchflow.yaml").write_text(JOB.format(url=sim.url, key=self._key))
 
-    def start(self, **more):
-        """Makes a process that waits; gives its pid."""
-        return self._forge.do(do="start", spec=self._spec | more)["pid"]
-
-    def finish(self, pid):
-        """Lets it go, and tells how it ended."""
-        self._forge.do(do="go", pid=pid)
-        return self._forge.do(do="wait", pid=pid)["ended"]
-
-    def run(self, *kill):
-        """Runs a process that dies there, or not at all; True when it died."""
-        ended = self.finish(self.start(**({"kill": kill} if kill else {})))
-        assert ended in {0, KILLED}, (self.folder / "log").read_text()
+    def run(self, point=None):
+        """Types `batchflow run` in a process that dies at this point, or not at all; True when it died."""
+        ended = self._type("run", "--json", point=point)
+        assert ended in {DELIVERED, DEAD_LETTERS, KILLED}, (ended, (self.folder / "log").read_text())
         return ended == KILLED
 
+    def _type(self, *words, point=None):
+        self.processes += 1
+        self._calls = len(self.sim.calls)
+        end = point.name if point and point.rule is None else ""
+        spec = {
+            "folder": str(self.folder), "words": words, "trail": f"trail-{self.processes}", "end": end, "speed": SPEED,
+            "seed": self.processes,
+        }  # fmt: skip
+        pid = self._forge.do(do="start", spec=spec)["pid"]
+        rules = [msgspec.structs.replace(point.rule, pid=pid)] if point and point.rule else []
+        self.sim.set_faults(FaultPlan.parse(FAULTS).plus(FaultPlan(rules=rules)))
+        self._forge.do(do="go", pid=pid)
+        ended = self._forge.do(do="wait", pid=pid)["ended"]
+        settle(self.sim)
+        return ended
+
+    def points(self):
+        """Lists every point that the last process passed."""
+        trail = (self.folder / f"trail-{self.processes}").read_text().splitlines()
+        return {name: Point(name) for name in trail} | {point.name: point for point in self._points_of_calls()}
+
+    def _points_of_calls(self):
+        times = Counter()
+        for heard in self.sim.calls[self._calls :]:
+            times[heard.endpoint] += 1
+            nth = times[heard.endpoint]
+            for where, how in self._moments(heard):
+                rule = Rule(on=heard.endpoint, fault="kill", nth=nth, **how)
+                yield Point(f"{heard.endpoint} call #{nth}, {where}", rule)
+
+    def _moments(self, heard):
+        """Lists the moments of a call: before it is heard, with its body on the way, and with its work done."""
+        yield "before it is heard", {"when": "before"}
+        yield "done and not answered", {"when": "after"}
+        size = self._size(heard)
+        for share in BYTES.get(heard.endpoint, ()):
+            yield f"{share:.0%} of its body", {"at_byte": int(size * share)}
+
+    def _size(self, heard):
+        """Tells how long the body of a call was: the one that was sent, or the file that was downloaded."""
+        if heard.endpoint != "results":
+            return int(heard.headers.get("content-length", 0))
+        headers = {"x-api-key": self._key, "anthropic-version": "2023-06-01"}
+        with urlopen(Request(self.sim.url + heard.path, headers=headers)) as reply:
+            return len(reply.read())
+
     def outcome(self):
-        """What came out of it, without what may differ: batches, times, and which attempt it was."""
-        report = json.loads((self.folder / "report.json").read_text())
-        assert report["state"] == "done", report
+        """What came of it, without what may differ: batches, times, and which attempt it was."""
+        assert self._type("ps", "--json") == 0, (self.folder / "log").read_text()
+        run = json.loads((self.folder / "said").read_text())[0]
+        stats = self.sim.stats()
         return {
-            "file": lines(self.folder / "out.jsonl"),
+            "state": run["state"],
+            "balanced": run["balanced"],
+            "books": {name: run["books"][name] for name in COMPARED},
+            "asked": stats["requests_accepted"],
+            "billed": stats["rows_billed"],
+            "jsonl": lines(self.folder / "out.jsonl"),
+            "csv": table(self.folder / "out.csv"),
+            "sqlite": database(self.folder / "out.db"),
             "dead": lines(self.folder / "dead.jsonl"),
-            "table": table(self.folder / "out.db"),
-            "asked": self.sim.stats()["requests_accepted"],
-            "billed": self.sim.stats()["rows_billed"],
-            "books": {name: report["books"][name] for name in COMPARED},
         }
 
 
+BYTES = {"create": (0.0, 0.5, 0.99), "results": (0.0, 0.3, 0.8, 1.0)}
+"""How far a body gets."""
+
+
+def settle(sim):
+    """Waits until what a dead process had sent has arrived, or is lost: the server has nothing more to hear from it."""
+    while sim.stats()["connections"]:
+        pass
+    for _ in range(3):
+        sim.stats()
+
+
 COMPARED = (
-    "read", "built", "rows", "waiting", "in_flight", "collected", "delivered", "dead", "canceled", "reserved", "paid",
-    "listed", "waste", "retried",
+    "read", "duplicate", "unbuildable", "built", "rows", "waiting", "in_flight", "collected", "delivered", "dead",
+    "canceled", "reserved", "paid", "listed", "waste", "retried",
 )  # fmt: skip
+TOLD = ("key", "word", "text", "error")
 
 
 def lines(path):
     rows = [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
-    return Counter((row["key"], row["word"], row.get("text", ""), row.get("error", "")) for row in rows)
+    return Counter(tuple(row.get(name) for name in TOLD) for row in rows)
 
 
 def table(path):
-    with sqlite3.connect(path) as database:
-        rows = Counter(database.execute("SELECT key, word, text FROM answers").fetchall())
-    database.close()
+    with path.open(newline="") as file:
+        return Counter(tuple(row[name] for name in TOLD if name in row) for row in csv.DictReader(file))
+
+
+def database(path):
+    connection = sqlite3.connect(path)
+    rows = Counter(connection.execute("SELECT key, word, text FROM answers").fetchall())
+    connection.close()
     return rows

@@ -68,6 +68,9 @@ def _options(offer: Offer) -> Iterator[str]:
         yield ""
         yield f"  {parameter.name}: {parameter.type}{_default(parameter)}"
         yield from wrap(parameter.doc, WIDTH, initial_indent="      ", subsequent_indent="      ")
+    if spec.mendable:
+        yield ""
+        yield f"  May be changed in the middle of a run: {', '.join(one for one in spec.parameters if one in spec.mendable)}"
     if spec.open_ended:
         yield ""
         yield "  ...: any other option is passed on as it is"
@@ -93,6 +96,7 @@ def _facts(offer: Offer) -> dict[str, Any]:
         **known,
         "doc": spec.doc,
         "given": sorted(spec.given),
+        "mendable": sorted(spec.mendable),
         "open_ended": spec.open_ended,
         "schema": spec.schema(),
     }

@@ -96,7 +96,7 @@ def code_of(report: Report, *, interrupted: bool = False) -> Exit:
     """Choose the exit code of a run that was driven."""
     run, books = report.run, report.books
     match run.state:
-        case _ if not report.driven:
+        case RunState.DONE | RunState.CANCELED if not report.driven:
             return Exit.DELIVERED
         case RunState.DONE | RunState.CANCELED:
             return Exit.DEAD_LETTERS if books["dead"] or books["unbuildable"] or books["canceled"] else Exit.DELIVERED

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from batchflow.app import Report
+from batchflow.app import Batchflow, Report
 from batchflow.cli import failures
 from batchflow.cli.driving import Ended, worst
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count
 from batchflow.cli.output import BOLD, facts, remark, styled
 from batchflow.model.money import dollars
-from batchflow.model.state import Run, RunState
+from batchflow.model.state import Intent, Run, RunState
 from batchflow.reports.ledger import RunReport, report
 from batchflow.reports.runs import SHORT
 
@@ -31,7 +31,7 @@ async def _one(ended: Ended, *, json: bool, hints: bool) -> RunReport | None:
         return None
     found = await report(ended.opened.flow.store, ended.report.run)
     if not ended.report.driven:
-        remark(_done_before(ended.report))
+        remark(_left_alone(ended.report, await _answered_elsewhere(ended.opened.flow, ended.report.run)))
     elif not json:
         _show(found)
     for line in next_steps(ended.report, interrupted=ended.interrupted) if hints else ():
@@ -46,6 +46,8 @@ def next_steps(report: Report, *, interrupted: bool = False) -> Iterator[str]:
     match run.state:
         case RunState.DONE | RunState.CANCELED if report.driven and (books["dead"] or books["canceled"]):
             yield f"`batchflow report {short}` lists the dead letters by reason; `batchflow retry {short} --only WORD,WORD` asks them again"
+        case RunState.PAUSED if run.by_operator:
+            yield f"`batchflow resume {short}` goes on with it, `batchflow cancel {short}` ends it and keeps what is paid for"
         case RunState.PAUSED:
             yield f"mend what it says, then `batchflow resume {short}`. Every row is kept; what is in flight stays at the provider"
         case RunState.RUNNING | RunState.DRAINING:
@@ -60,7 +62,23 @@ def _left(run: Run, flying: int, *, interrupted: bool) -> str:
     return f"{what}{there}. Nothing is lost: `batchflow resume {run.id[:SHORT]}`, or the same `run` again, goes on from here"
 
 
-def _done_before(report: Report) -> str:
+async def _answered_elsewhere(flow: Batchflow, run: Run) -> str:
+    """Tell a rehearsal from the real thing: the answers at hand may have come from another address than the job's."""
+    here = flow.provider.binding().base_url
+    intents = await flow.store.find(Intent, {"run": run.id}, limit=1, newest=True)
+    there = intents[0].binding.base_url if intents else here
+    return "" if there == here else f" (answered by {there}, while the job asks {here} now)"
+
+
+def _left_alone(report: Report, elsewhere: str) -> str:
+    """Say why a run was not driven."""
+    if report.run.state is not RunState.PAUSED:
+        return _done_before(report, elsewhere)
+    flying = count(report.books["in_flight"], "request")
+    return f"{report.run.job}: run {report.run.id[:SHORT]} was {report.run.why}, so `run` leaves it alone; {flying} in flight"
+
+
+def _done_before(report: Report, elsewhere: str) -> str:
     run, paid = report.run, dollars(report.books["paid"])
     again = f"`--new` pays again (about {paid})"
     if run.state is RunState.CANCELED:
@@ -73,7 +91,7 @@ def _done_before(report: Report) -> str:
     unsure = "" if run.fingerprint else " (its source cannot tell whether it has changed)"
     dead = count(report.books["dead"] + report.books["unbuildable"], "dead letter")
     left = f", with {dead}" if not dead.startswith("0") else ""
-    return f"{run.job}: already delivered by {run.id[:SHORT]}{left}{unsure}; {again}"
+    return f"{run.job}: already delivered by {run.id[:SHORT]}{left}{unsure}{elsewhere}; {again}"
 
 
 def _show(found: RunReport) -> None:

@@ -14,7 +14,7 @@ from batchflow.cli.place import found
 from batchflow.cli.wishes import driver_of, obeyed, pause_unattended, wish, withdraw
 from batchflow.extend.facade import Plugins
 from batchflow.extend.near import did_you_mean
-from batchflow.machine.run import LIVE, OPEN
+from batchflow.machine.run import LIVE, OPEN, standing
 from batchflow.model.errors import Locked, RunRefused, UserError
 from batchflow.model.money import dollars
 from batchflow.model.state import Lease, Run, RunState
@@ -43,7 +43,7 @@ async def retry(wanted: str, only: str, *, wait: float | None, json: bool, state
     run = await _find(place, wanted)
     if run.state in OPEN:
         raise RunRefused(
-            f"run {run.id[:SHORT]} is {run.state}: its dead letters are not all known yet",
+            f"run {run.id[:SHORT]} is {standing(run)}: its dead letters are not all known yet",
             hint=f"`batchflow resume {run.id[:SHORT]}` brings it to its end first",
         )
     async with opened_store(place) as store:
@@ -142,7 +142,7 @@ async def _say(store: StateStore, run: Run, *, json: bool) -> None:
         return
     books = await store.books(run.id)
     remark(
-        f"{run.job}: run {run.id[:SHORT]} is {run.state}; {books['delivered']:,} delivered, {books['in_flight']:,} in flight, "
+        f"{run.job}: run {run.id[:SHORT]} is {standing(run)}; {books['delivered']:,} delivered, {books['in_flight']:,} in flight, "
         f"{books['waiting']:,} waiting; {dollars(books['paid'])} paid so far"
     )
     if run.state is RunState.PAUSED:

@@ -19,7 +19,7 @@ WIDTH = 120
 """Columns where no terminal says how many there are."""
 LONGEST = 2000
 """Letters of one value that are shown to a person: a PDF in base64 is no reading matter."""
-COLORS = {"done": "green", "paused": "yellow", "failed": "red", "canceled": "yellow"}
+COLORS = {"done": "green", "paused": "yellow", "failed": "red", "canceled": "yellow", "canceling": "yellow"}
 
 
 def to_stdout(*parts: RenderableType) -> None:
@@ -51,7 +51,7 @@ def runs_table(runs: Sequence[RunFacts]) -> RenderableType:
         delivered = f"{books['delivered']:,} of {books['rows']:,}"
         dead = books["dead"] + books["unbuildable"] + books["canceled"]
         numbers = (delivered, f"{books['in_flight']:,}", f"{dead:,}", money(run.money.paid))
-        table.add_row(run.short, run.job, state_text(run.state), lately(run.began), *numbers)
+        table.add_row(run.short, run.job, state_text(run.standing), lately(run.began), *numbers)
     return Group(table, *(line for run in runs for line in _remarks(run)))
 
 
@@ -109,7 +109,7 @@ def money(dollars: float) -> str:
 
 
 def _head(run: RunFacts) -> RenderableType:
-    return Text.assemble((run.job, "bold"), "  ", (f"run {run.short}", "dim"), "  ", state_text(run.state))
+    return Text.assemble((run.job, "bold"), "  ", (f"run {run.short}", "dim"), "  ", state_text(run.standing))
 
 
 def _rows(report: RunReport) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ import msgspec
 
 from batchflow.engine.ids import uuid7
 from batchflow.engine.lease import is_dead
-from batchflow.machine.run import Paused, step
+from batchflow.machine.run import BY_OPERATOR, step
 from batchflow.model.change import Holding, Note, Put
 from batchflow.model.state import Event, Lease, Run, Wish
 from batchflow.ports.state import StateStore
@@ -71,9 +71,8 @@ async def driver_of(store: StateStore, run: Run) -> Lease | None:
 async def pause_unattended(store: StateStore, run: Run) -> Run:
     """Pause a run that nobody drives, so that nobody goes on with it by accident."""
     async with lent(store, run) as holding:
-        text = "paused by an operator"
-        paused = step(run, Paused(text))
-        event = Event(id=uuid7(), run=run.id, at=time.time(), kind="run.paused", text=text)
+        paused = step(run, BY_OPERATOR)
+        event = Event(id=uuid7(), run=run.id, at=time.time(), kind="run.paused", text=paused.why)
         await store.commit((holding, Put(paused), Note(event)))
         return paused
 

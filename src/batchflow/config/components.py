@@ -64,7 +64,11 @@ class Reader:
         if "base" in spec.given:
             self._look_for_files(own)
         shown = {"type": offer.name} | starred(options.tree.without("type").plain(), secret)
-        return None if problems else Component(offer=offer, kwargs=kwargs, given=spec.given, path=own.path, shown=shown)
+        if problems:
+            return None
+        return Component(
+            offer=offer, kwargs=kwargs, given=spec.given, mendable=spec.mendable, path=own.path, shown=shown
+        )
 
     def picked(self, make: Callable[..., T], options: Options) -> T | None:
         """Read, from a map that also holds other things, only what this signature names."""

@@ -1,7 +1,9 @@
 """What makes a job the same job: a hash for the machine, a summary for people. Neither holds a secret.
 
 Part of the hash is whatever changes what is asked or where it goes, the contents of prompt files too. Budget, batch sizes,
-retries and secrets are not: a run that ran out of budget must be able to go on under a larger one.
+retries, secrets and how a provider is reached are not: a run that ran out of budget must be able to go on under a larger
+one, and a wrong address must be mendable. That what is in flight stays with its account is not this hash's business but
+`stages.reopen`'s, which knows what is in flight.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -50,9 +52,13 @@ def files_of(options: Any) -> Iterator[str]:
 
 
 def _component(part: Component, base: Path) -> dict[str, Any]:
-    options = {name: _stable(value, base) for name, value in part.kwargs.items() if not isinstance(value, Secret)}
+    options = {name: _stable(value, base) for name, value in part.kwargs.items() if _tells(part, name, value)}
     read = {path: _digest(base / path) for path in files_of(part.kwargs)} if "base" in part.given else {}
     return {"kind": part.kind, "type": part.type, "options": options, "files": read}
+
+
+def _tells(part: Component, name: str, value: Any) -> bool:
+    return name not in part.mendable and not isinstance(value, Secret)
 
 
 def _stable(value: Any, base: Path) -> Any:

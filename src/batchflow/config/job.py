@@ -24,6 +24,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     kwargs: dict[str, Any]
     given: frozenset[str] = frozenset()
     """Names of parameters that the app supplies."""
+    mendable: frozenset[str] = frozenset()
+    """Names of parameters that are no part of the job's identity."""
     path: problem.Path
     shown: dict[str, Any] = {}
     """The options as written, secrets starred."""

@@ -13,6 +13,7 @@ from batchflow.config.identity import identity
 from batchflow.config.job import Component, JobSpec, Outlet
 from batchflow.config.outlets import clashes, named
 from batchflow.extend.kinds import Kind
+from batchflow.model.money import DOLLAR
 from batchflow.model.problem import Problem
 from batchflow.model.rules import BatchRules, RetryRules, Rules, SubmitRules
 
@@ -49,6 +50,8 @@ class OneJob:
             self._reader.wrong(clash)
         parts = [source, builder, *checks, provider]
         shown = self._shown([*parts, retry, *(outlet.sink for outlet in sinks)])
+        if rules.budget is not None:
+            shown["budget"] = {"run": rules.budget / DOLLAR}  # reports reckon with it, so it must be a number
         return JobSpec(
             name=self._name, file=file, source=source, builder=builder, checks=checks, retry=retry, sinks=sinks,
             provider=provider, rules=msgspec.structs.replace(rules, summary=shown),

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.trouble import Trouble
 from batchflow.machine.batch import RESERVING, TERMINAL
-from batchflow.machine.run import LIVE, Broke, CancelWished, Settled
+from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished, Settled
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run, RunState, Wish
@@ -163,7 +163,7 @@ class Driver:
                 )
                 self._hurry = True
             elif wish.verb == "pause" and run.state in LIVE:
-                await kit.pause("paused by an operator", None, done)
+                await kit.halt(BY_OPERATOR, done)
             elif wish.verb == RULE:
                 self._start_ruling(tasks, wish)
             else:
@@ -292,7 +292,7 @@ class Driver:
         try:
             await work()
             if name in ASKING:
-                self._trouble.passed()
+                await self._answered(name)
         except anyio.get_cancelled_exc_class():
             self.stop()
             raise
@@ -309,7 +309,7 @@ class Driver:
                 case errors.Stale() if name != "read":
                     await self._outdated(error)
                 case errors.ProviderError():
-                    await self._troubled(error)
+                    await self._troubled(name, error)
                 case errors.Locked():
                     self._lost(error)
                 case errors.BatchflowError():
@@ -320,12 +320,21 @@ class Driver:
         except errors.BatchflowError as worse:
             self._fail(worse)
 
-    async def _troubled(self, error: errors.ProviderError) -> None:
+    async def _answered(self, name: str) -> None:
+        """Forget what was wrong with the provider; whoever was told of it is told that it is over."""
+        self._trouble.passed()
+        lasted = self._trouble.over(_asks_for(name), self._clock.now())
+        if lasted is not None:
+            await self._kit.commit(self._kit.event("provider.recovered", text=f"after {lasted:.0f} s"))
+
+    async def _troubled(self, name: str, error: errors.ProviderError) -> None:
         """Bear with a provider that does not answer, for as long as the job's patience lasts."""
         self._trouble.failed(error, self._clock.now())
         if error.word in {Word.UNAUTHORIZED, Word.NO_CREDIT}:
             await pause(self._kit, error)
             return
+        if not error.told and self._trouble.is_news(_asks_for(name), self._clock.now()):
+            await self._kit.commit(self._kit.event("provider.failing", text=error.message))
         fresh = not await self._kit.store.find(Batch, {"run": self._kit.run, "state": list(RESERVING)}, limit=1)
         if self._trouble.unbearable(self._clock.now(), fresh=fresh):
             await pause(self._kit, error)
@@ -350,7 +359,7 @@ class Driver:
         if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}):
             await kit.pause(_held(run, held))
         elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
-            why = f"sink {parked[0].sink} cannot be written: {parked[0].why}"
+            why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
             await kit.pause(why, Word.SINK_ERROR)
         else:
             for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
@@ -367,6 +376,11 @@ def _held(run: Run, held: Sequence[Batch]) -> str:
     more = f", and so are {len(held) - 1} more" if len(held) > 1 else ""
     why = f"batch {held[0].id} is held{more}: {held[0].why}"
     return f"{why.rstrip('.')}. `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"
+
+
+def _asks_for(step: str) -> str:
+    """Say what a step asks the provider for: each may fail for itself while the other goes well."""
+    return "results" if step == "collect" else "listings"
 
 
 def _unexpected(name: str, error: Exception) -> errors.Bug:

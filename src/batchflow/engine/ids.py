@@ -8,11 +8,27 @@ LENGTH = 16
 
 
 def uuid7() -> str:
-    """Make a UUIDv7 as 32 hex digits: ids made later sort later (to the millisecond)."""
+    """Make a UUIDv7 as 32 hex digits: ids made later sort later, to the millisecond and as far as the clock is right."""
     millis = time.time_ns() // 1_000_000
     high = (millis << 16) | 0x7000 | secrets.randbits(12)
     low = (0b10 << 62) | secrets.randbits(62)
     return f"{high:016x}{low:016x}"
+
+
+class Ids:
+    """Makes ids that sort in the order they are made in, whatever happens to the clock.
+
+    What is looked for "after" an id or "newest" must not be missed because a clock was set back between two processes, or
+    because two were made in one millisecond.
+    """
+
+    def __init__(self, after: str = "") -> None:
+        self._last = int(after or "0", 16)
+
+    def __call__(self) -> str:
+        """Make the next one."""
+        self._last = max(int(uuid7(), 16), self._last + 1)
+        return f"{self._last:032x}"
 
 
 def token() -> str:

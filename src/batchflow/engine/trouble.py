@@ -17,6 +17,8 @@ class Trouble:
         self._failures = 0
         self.not_before = 0.0
         self.last: ProviderError | None = None
+        self._told: dict[str, float] = {}
+        """Kinds of calls of whose failing somebody was told, and since when."""
 
     def failed(self, error: ProviderError, now: float) -> None:
         """Count a failure, and put the next try off. Being told to wait is an answer: it never wears patience out."""
@@ -29,6 +31,18 @@ class Trouble:
     def passed(self) -> None:
         """Forget: the provider answers."""
         self._since, self._failures, self.not_before, self.last = None, 0, 0.0, None
+
+    def is_news(self, calls: str, now: float) -> bool:
+        """Tell whether calls of a kind begin to fail: then somebody should hear of it, and not of each of them."""
+        if calls in self._told:
+            return False
+        self._told[calls] = now
+        return True
+
+    def over(self, calls: str, now: float) -> float | None:
+        """Tell for how long calls of a kind had failed that go well now; None where nobody was told."""
+        since = self._told.pop(calls, None)
+        return None if since is None else now - since
 
     def unbearable(self, now: float, *, fresh: bool) -> bool:
         """Tell whether it has lasted too long: sooner where nothing is in flight that could be lost sight of."""

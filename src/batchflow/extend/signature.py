@@ -17,7 +17,7 @@ from batchflow.extend.annotations import Referenced, mentions, plainly, readable
 from batchflow.extend.complaints import problems
 from batchflow.model.errors import PluginError
 from batchflow.model.problem import Problem
-from batchflow.model.units import Doc, Given, Secret
+from batchflow.model.units import Doc, Given, Mendable, Secret
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -30,6 +30,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     default: Any = REQUIRED
     doc: str = ""
     given: bool = False
+    mendable: bool = False
 
     @property
     def required(self) -> bool:
@@ -56,6 +57,8 @@ class Spec:
         self.needed = frozenset(name for name in self.given if parameters[name].required)
         """What the app must supply, having no default."""
         self.secret = frozenset(name for name, one in self.parameters.items() if one.secret)
+        self.mendable = frozenset(name for name, one in self.parameters.items() if one.mendable)
+        """Options that a run in the middle may see changed."""
         self.open_ended = open_ended
         """Options beyond the declared ones are passed on (`**params`)."""
         self.doc = doc
@@ -120,6 +123,7 @@ def _parameter(declared: inspect.Parameter) -> Parameter:
         default=declared.default,
         doc=next((mark.text for mark in marks if isinstance(mark, Doc)), ""),
         given=any(mark is Given or isinstance(mark, Given) for mark in marks),
+        mendable=any(mark is Mendable or isinstance(mark, Mendable) for mark in marks),
     )
 
 

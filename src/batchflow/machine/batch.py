@@ -7,7 +7,8 @@
     running     Seen -> running, Deferred -> running, CancelSent -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     canceling   Seen -> canceling, Deferred -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     ended       Collected -> collected, Deferred -> ended, Disowned -> in_doubt, GivenUp -> held
-    collected   Delivered -> delivered
+    collected   Delivered -> delivered, Refetched -> collected
+    delivered   Refetched -> delivered
 
 and delivered, failed, canceled, split are the ends. The straight way is drafted, submitting, running, ended, collected,
 delivered; `docs/reference/state-machine.md` is this table as a drawing.
@@ -178,6 +179,12 @@ class Collected(Event, frozen=True, kw_only=True):
     proven: bool = True
 
 
+class Refetched(Event, frozen=True, kw_only=True):
+    """The stored results were damaged, and were fetched again: the same answers, in other objects."""
+
+    results: tuple[Blob, ...]
+
+
 class Delivered(Event, frozen=True, kw_only=True):
     """Every sink has confirmed."""
 
@@ -208,6 +215,7 @@ AnyEvent: TypeAlias = (
     | Disowned
     | Deferred
     | Collected
+    | Refetched
     | Delivered
     | Withdrawn
 )
@@ -254,8 +262,8 @@ TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
         GivenUp: S.HELD,
     },
     S.ENDED: {Collected: S.COLLECTED, Deferred: S.ENDED, Disowned: S.IN_DOUBT, GivenUp: S.HELD},
-    S.COLLECTED: {Delivered: S.DELIVERED},
-    S.DELIVERED: {},
+    S.COLLECTED: {Delivered: S.DELIVERED, Refetched: S.COLLECTED},
+    S.DELIVERED: {Refetched: S.DELIVERED},
     S.FAILED: {},
     S.CANCELED: {},
     S.SPLIT: {},

@@ -27,6 +27,12 @@ class AlreadyDone(msgspec.Struct, frozen=True):
     """The source cannot tell whether it changed."""
 
 
+class LeftPaused(msgspec.Struct, frozen=True):
+    """An operator paused it, so it waits for `resume`: a `run` may come from a timetable that knows nothing of it."""
+
+    run: Run
+
+
 class Refuse(msgspec.Struct, frozen=True):
     """It is not clear what is wanted."""
 
@@ -34,7 +40,7 @@ class Refuse(msgspec.Struct, frozen=True):
     what: Literal["job", "source"]
 
 
-Verdict: TypeAlias = Fresh | PickUp | AlreadyDone | Refuse
+Verdict: TypeAlias = Fresh | PickUp | AlreadyDone | LeftPaused | Refuse
 
 
 def begin(last: Run | None, *, config: str, fingerprint: str | None, new: bool, repeat: bool) -> Verdict:
@@ -51,6 +57,13 @@ def begin(last: Run | None, *, config: str, fingerprint: str | None, new: bool, 
 def _unfinished(last: Run, *, config: str, fingerprint: str | None, new: bool) -> Verdict:
     if new:
         return Fresh()
+    if last.by_operator:
+        return LeftPaused(last)
+    return go_on(last, config=config, fingerprint=fingerprint)
+
+
+def go_on(last: Run, *, config: str, fingerprint: str | None) -> PickUp | Refuse:
+    """Decide whether an unfinished run can go on with the job and the source as they are now."""
     if last.position == Position():
         return PickUp(last)  # nothing was taken from the source yet, so nothing can be mixed up
     if last.config != config:

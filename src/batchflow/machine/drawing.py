@@ -45,9 +45,13 @@ def run_arrows() -> dict[tuple[str, str], list[str]]:
 
 
 def mermaid(states: type[StrEnum], arrows: Mapping[tuple[str, str], list[str]], *, first: StrEnum) -> str:
-    """Draw arrows as GitHub shows them; states without a way out lead to the end."""
+    """Draw arrows as GitHub shows them; states that lead nowhere else lead to the end."""
     lines = [f"    {origin} --> {target}: {', '.join(events)}" for (origin, target), events in arrows.items()]
-    ends = [f"    {state} --> [*]" for state in states if all(state != origin for origin, _ in arrows)]
+    ends = [
+        f"    {state} --> [*]"
+        for state in states
+        if all(state != origin or origin == target for origin, target in arrows)
+    ]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *lines, *ends, "```"])
 
 

@@ -38,10 +38,11 @@ class Read(Event, frozen=True):
 
 
 class Paused(Event, frozen=True):
-    """Something must be mended before more money is spent."""
+    """Something must be mended before more money is spent, or an operator wants it to wait."""
 
     why: str
     word: Word | None = None
+    by_operator: bool = False
 
 
 class Resumed(Event, frozen=True):
@@ -68,11 +69,18 @@ class Broke(Event, frozen=True):
     why: str
 
 
+BY_OPERATOR = Paused("paused by an operator", by_operator=True)
+
 AnyEvent: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Broke
 
 LIVE = frozenset({S.RUNNING, S.DRAINING})
 OPEN = frozenset({S.PLANNING, S.RUNNING, S.DRAINING, S.PAUSED, S.FAILED})
 """States of a run that `run` picks up again."""
+
+
+def standing(run: Run) -> str:
+    """Say where a run stands in one word for people: a run that drains because it is canceled is being canceled."""
+    return "canceling" if run.cancel and run.state in LIVE else run.state
 
 
 TABLE: dict[RunState, dict[type[Event], frozenset[RunState]]] = {
@@ -124,11 +132,20 @@ def step(run: Run, event: AnyEvent) -> Run:
         case Read():
             return _read(run, event)
         case Paused():
-            return _next(run, state=S.PAUSED, why=event.why, word=event.word)
+            return _next(run, state=S.PAUSED, why=event.why, word=event.word, by_operator=event.by_operator)
         case Resumed():
-            return _next(run, state=S.DRAINING if run.read_all else S.RUNNING, why="", word=None)
+            state = S.DRAINING if run.read_all else S.RUNNING
+            return _next(run, state=state, why="", word=None, by_operator=False)
         case CancelWished():
-            return _next(run, cancel=True, state=S.DRAINING, read_all=True, why="canceled", word=None)
+            return _next(
+                run,
+                cancel=True,
+                state=S.DRAINING,
+                read_all=True,
+                why="an operator canceled it",
+                word=None,
+                by_operator=False,
+            )
         case Settled():
             return _next(run, state=S.CANCELED if run.cancel else S.DONE, ended_at=event.at)
         case Reawakened():

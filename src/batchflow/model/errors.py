@@ -114,6 +114,8 @@ class ProviderError(BatchflowError):
         self.word = word
         self.status = status
         self.retry_after = retry_after
+        self.told = False
+        """An event has told of it."""
 
 
 class Refused(ProviderError):

@@ -91,13 +91,15 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     config: str = ""
     """A hash of everything in the job that changes what is asked or where it goes."""
     summary: dict[str, Any] = {}
-    """The job as it was when the run began, secrets left out: for people, `show` and `ps`."""
+    """The job as it was when the run was last taken up, secrets left out: for people, `show` and `ps`."""
     fingerprint: str | None = None
     position: Position = Position()
     read_all: bool = False
     created_at: float = 0.0
     ended_at: float | None = None
     cancel: bool = False
+    by_operator: bool = False
+    """Paused because somebody asked for it: only `resume` goes on with it, not whatever calls `run` next."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

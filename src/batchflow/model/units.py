@@ -35,6 +35,10 @@ class Given(msgspec.Struct, frozen=True):
     """Supplied by the app and not by the job file: `base: Annotated[Path, Given()]`. Found by the parameter's name."""
 
 
+class Mendable(msgspec.Struct, frozen=True):
+    """May be changed in the middle of a run: it says how something is reached, not what is asked or where answers go."""
+
+
 class Secret:
     """A value that must not be printed, logged or stored. `reveal()` is the only way to it."""
 

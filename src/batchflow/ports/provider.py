@@ -13,8 +13,8 @@ from batchflow.model.state import Binding
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     """One create call, to be made at most once.
 
-    `chunks` yields the rows' parameters as encoded JSON objects, in row order; row n travels as custom_id
-    `<token>-<n>`. `params_bytes` is the sum of their lengths, so that the body's length is known before its first byte.
+    `chunks` yields the rows' parameters as encoded JSON objects, each with a newline behind it or without, in row order;
+    row n travels as custom_id `<token>-<n>`. `params_bytes` is the sum of their lengths, so that the body's length is known before its first byte.
     `check` must be called before each piece is handed to the socket and before the closing one; when it raises, the
     connection is broken instead: a process woken from a long stop must not finish a POST.
     """

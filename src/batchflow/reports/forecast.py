@@ -220,7 +220,7 @@ class Packs:
 
     def add(self, params: Sequence[bytes]) -> None:
         """Put one record's requests into the open pack, or the next."""
-        size = sum(map(len, params))
+        size = sum(map(len, params)) + len(params)
         if not self.count or self._held + len(params) > self._rows or self._weight + size > self._bytes:
             self.count += 1
             self._held = self._weight = 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from batchflow.machine.batch import TERMINAL
-from batchflow.machine.run import OPEN
+from batchflow.machine.run import OPEN, standing
 from batchflow.machine.soundness import wrong_sums
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
@@ -48,6 +48,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     file: str
     state: str
+    standing: str
+    """The same for people: `canceling` while what is in flight of a canceled run is not home yet."""
     why: str
     began: str
     ended: str | None
@@ -89,6 +91,7 @@ async def facts(store: StateStore, run: Run) -> RunFacts:
         job=run.job,
         file=run.file,
         state=run.state,
+        standing=standing(run),
         why=run.why,
         began=instant(run.created_at),
         ended=instant(run.ended_at) if run.ended_at is not None else None,

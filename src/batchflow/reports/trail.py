@@ -118,12 +118,20 @@ class Tracker:
                 yield found
             return
         numbers = await _looked_up(self._blobs, batch.index, key_hash(key))
-        footer = await read_footer(self._blobs, batch.context) if numbers else None
-        for number in numbers:
-            assert footer is not None
-            [row] = decode_rows([await read_line(self._blobs, batch.context, footer, number)])
-            if row.key == key:
-                yield number, row
+        rows = await self._at(batch.context, numbers) if all(number < batch.count for number in numbers) else []
+        found = [(number, row) for number, row in zip(numbers, rows, strict=False) if row.key == key]
+        if not found:
+            # Ranges carry no checksum, and "no such key" must not be said of a damaged index: read whole, it is verified.
+            async for _ in self._blobs.read(batch.index):
+                pass
+        for one in found:
+            yield one
+
+    async def _at(self, context: Blob, numbers: Sequence[int]) -> list[Row]:
+        if not numbers:
+            return []
+        footer = await read_footer(self._blobs, context)
+        return decode_rows([await read_line(self._blobs, context, footer, number) for number in numbers])
 
     async def _scanned(self, context: Blob, key: str) -> AsyncGenerator[tuple[int, Row]]:
         """Look through records that never became requests: they are few, and have no index."""
@@ -237,10 +245,6 @@ async def _looked_up(blobs: BlobStore, index: Blob, wanted: bytes) -> Sequence[i
             break
         rows.append(int.from_bytes(entry[KEY_BYTES:], "big"))
         low += 1
-    if not rows:
-        # Ranges carry no checksum, and "no such key" must not be said of a damaged index: read to its end, it is verified.
-        async for _ in blobs.read(index):
-            pass
     return rows
 
 

@@ -219,12 +219,16 @@ class Hits:
 class Faults:
     """The plan in action: counts calls per rule and bad attempts per request."""
 
-    def __init__(self, plan: FaultPlan, seed: int) -> None:
+    def __init__(self, plan: FaultPlan, seed: int, *, attempts: dict[tuple[int, int], int] | None = None) -> None:
         self.plan = plan
         self._seed = seed
         self._seen = [0] * len(plan.rules)
         self._done = [0] * len(plan.rules)
-        self._attempts: dict[tuple[int, int], int] = {}
+        self._attempts = {} if attempts is None else attempts
+
+    def replaced(self, plan: FaultPlan) -> "Faults":
+        """Takes up another plan. Where the same rows are to fail, one that has failed as often as it was to stays well."""
+        return Faults(plan, self._seed, attempts=self._attempts if plan.rows == self.plan.rows else None)
 
     def begin(self, endpoint: str) -> Hits:
         """Counts a call and says what goes wrong with it."""

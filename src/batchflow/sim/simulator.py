@@ -95,7 +95,7 @@ class Simulator:
         self._call(self._world.finish)
 
     def set_faults(self, plan: FaultPlan) -> None:
-        """Replaces the fault plan; calls are counted from here on."""
+        """Replaces the fault plan; calls are counted from here on, and attempts too unless the same rows are to fail."""
         self._call(lambda: self._world.replan(plan))
 
     def reset(self, plan: FaultPlan | None = None) -> None:

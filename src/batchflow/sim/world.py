@@ -88,8 +88,8 @@ class World:
         self.tally: Counter[str] = Counter()
 
     def replan(self, plan: FaultPlan) -> None:
-        """Replaces the fault plan; calls and attempts are counted anew."""
-        self.faults = Faults(plan, self.settings.seed)
+        """Replaces the fault plan; calls are counted anew, and so are attempts where other rows are to fail."""
+        self.faults = self.faults.replaced(plan)
         self.judge.faults = self.faults
 
     def watch(self, connections: Callable[[], int]) -> None:

@@ -1,6 +1,5 @@
 """Collect: fetch the results, check that every row came back, decide each row's fate, and book the money."""
 
-from array import array
 from collections.abc import Sequence
 
 import msgspec
@@ -13,16 +12,15 @@ from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.state import Batch, BatchState, Decision, Entry, Intent, IntentState, Remote
 from batchflow.model.words import Word
 from batchflow.stages.deliver import settle
+from batchflow.stages.download import MEMORY, download, remotes_of
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.harvest import Harvest
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
-from batchflow.stages.listing import result_lines
-from batchflow.stages.objects import LinesWriter
+from batchflow.stages.mend import no_context
 from batchflow.stages.route import deliveries
 from batchflow.stages.verdicts import Verdicts
 
-MEMORY = 4 << 20
 DOWNLOADS = 10
 """Tries before a person is asked about results that stay away, short or unreadable: five minutes, with the waits between."""
 
@@ -34,14 +32,14 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
         return
     intents = await kit.store.find(Intent, {"batch": id})
     tokens = {batch.token} | {intent.token for intent in intents}
-    remotes = await _remotes(kit, batch)
+    remotes = await remotes_of(kit, batch)
     if await _stop_twins(kit, remotes[1:]):
         await _defer(kit, batch, "waits for its twin, which was created after all")
         return
     harvest = Harvest(batch.count, tokens, kit.prices)
     try:
         async with kit.hold(MEMORY):
-            parts = await _download(kit, batch, remotes, harvest)
+            parts = await download(kit, batch, remotes, harvest)
     except errors.BadReply as error:
         await _again(kit, batch, error.message, 0.0)
         return
@@ -55,13 +53,10 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
     if complaint := await _complaint(kit, batch, harvest):
         await _again(kit, batch, complaint, 0.0)
         return
-    await _book(kit, batch, intents, harvest, parts)
-
-
-async def _remotes(kit: Kit, batch: Batch) -> list[str]:
-    """Name every remote batch that this one became: one, except for twins."""
-    facts = await kit.store.find(Remote, {"batch": batch.id})
-    return [batch.remote, *(fact.id for fact in facts if fact.id != batch.remote)]
+    try:
+        await _book(kit, batch, intents, harvest, parts)
+    except errors.ObjectDamaged as error:
+        await _damaged(kit, batch, error)
 
 
 async def _stop_twins(kit: Kit, remotes: Sequence[str]) -> bool:
@@ -73,40 +68,6 @@ async def _stop_twins(kit: Kit, remotes: Sequence[str]) -> bool:
             working = True
             await kit.provider.cancel(remote)
     return working
-
-
-async def _download(kit: Kit, batch: Batch, remotes: Sequence[str], harvest: Harvest) -> list[Blob]:
-    """Store the results, one object for each remote batch."""
-    parts: list[Blob] = []
-    orders: list[array[int]] = []
-    for remote in remotes:
-        name = f"{batch.run}/{batch.id}/results-{kit.fresh()}"
-        async with kit.blobs.create(name) as blob:
-            writer = LinesWriter(blob)
-            order = array("I")
-            await _fetch(kit, remote, harvest, writer, order, orders)
-            orders.append(order)
-            parts.append(await writer.finish(order))
-        if harvest.theirs and not batch.proven:
-            break
-    return parts
-
-
-async def _fetch(
-    kit: Kit,
-    remote: str,
-    harvest: Harvest,
-    writer: LinesWriter,
-    order: "array[int]",
-    earlier: "Sequence[array[int]]",
-) -> None:
-    lines = result_lines(kit.provider.results(remote))
-    try:
-        async for chunk, size in lines:
-            harvest.take(kit.provider.skim(chunk), order, earlier)
-            await writer.write(chunk, size)
-    finally:
-        await lines.aclose()
 
 
 async def _complaint(kit: Kit, batch: Batch, harvest: Harvest) -> str:
@@ -150,6 +111,16 @@ async def _withheld(kit: Kit, batch: Batch, error: errors.Refused) -> None:
         await _again(kit, batch, error.message, error.retry_after or 0.0)
     else:
         raise error
+
+
+async def _damaged(kit: Kit, batch: Batch, error: errors.ObjectDamaged) -> None:
+    """Sort damage that came to light while the answers were judged: what was just fetched can be fetched again."""
+    if why := await no_context(kit, batch):
+        text = f"{why} What was answered is paid for, and stays with the provider for 29 days"
+        stepped = step(batch, GivenUp(why=text))
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), kit.event("batch.held", batch.id, text))
+        return
+    await _again(kit, batch, error.message, 0.0)
 
 
 async def _disown(kit: Kit, batch: Batch, stranger: str) -> None:

@@ -17,6 +17,7 @@ from batchflow.ports.sink import Part, Receipt, Releasing, Sink
 from batchflow.stages.context import Row
 from batchflow.stages.join import CHUNK, Joiner
 from batchflow.stages.kit import Kit, On, Outlet
+from batchflow.stages.mend import mend
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.reject import LANE
 from batchflow.stages.verdicts import examine
@@ -45,7 +46,9 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
         with wall(outlet.sink, f"while it wrote part {delivery.id}"):
             receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
     except (errors.SinkError, errors.PluginError) as error:
-        await _fail(kit, delivery, error)
+        await _fail(kit, delivery, error.message, later=error.again is not errors.Again.NEVER)
+    except errors.ObjectDamaged as damage:
+        await _mended(kit, delivery, damage)
     else:
         await _confirm(kit, delivery, outlet.sink, receipt)
         await settle(kit, delivery.batch)
@@ -68,20 +71,29 @@ async def _confirm(kit: Kit, delivery: Delivery, sink: Sink, receipt: Receipt) -
         await sink.committed(receipt)
 
 
-async def _fail(kit: Kit, delivery: Delivery, error: errors.BatchflowError) -> None:
+async def _mended(kit: Kit, delivery: Delivery, damage: errors.ObjectDamaged) -> None:
+    """Have damaged results fetched again, and come back for them. It counts as a try: the disk may be at fault."""
+    trouble = await mend(kit, delivery.batch, damage)
+    if trouble is None:
+        await _fail(kit, delivery, f"{damage.message} They were fetched again", later=True)
+    else:
+        await _fail(kit, delivery, trouble.why, later=trouble.later)
+
+
+async def _fail(kit: Kit, delivery: Delivery, why: str, *, later: bool) -> None:
     """Try again later, and park the part when that does not help."""
     attempts = delivery.attempts + 1
-    parked = attempts >= ATTEMPTS or error.again is errors.Again.NEVER
+    parked = attempts >= ATTEMPTS or not later
     failed = msgspec.structs.replace(
         delivery,
         version=delivery.version + 1,
         attempts=attempts,
-        why=error.message,
+        why=why,
         state=DeliveryState.PARKED if parked else DeliveryState.DUE,
         wake_at=None if parked else kit.now() + backoff(attempts),
     )
     kind = "part.parked" if parked else "part.failed"
-    await kit.commit(Put(failed), kit.event(kind, delivery.id, error.message))
+    await kit.commit(Put(failed), kit.event(kind, delivery.id, why))
 
 
 async def settle(kit: Kit, id: str) -> None:

@@ -135,7 +135,7 @@ class Reader:
         self._encode = msgspec.json.Encoder().encode
         source = kit.parts.source
         self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
-        self._record_bytes = min(kit.provider.limits().record_bytes, self._params_limit())
+        self._record_bytes = min(kit.provider.limits().record_bytes, self._params_limit()) - 1  # for its newline
 
     async def next_pack(self) -> bool:
         """Draft one batch and commit it; False when the source has nothing more.
@@ -200,7 +200,7 @@ class Reader:
             built = self._build_one(item)
             if isinstance(built, (bytes, list)):
                 rows_left -= 1 if isinstance(built, bytes) else len(built)
-                bytes_left -= len(built) if isinstance(built, bytes) else sum(map(len, built))
+                bytes_left -= len(built) + 1 if isinstance(built, bytes) else sum(map(len, built)) + len(built)
                 if (rows_left < 0 or bytes_left < 0) and not empty:
                     break
                 empty = False

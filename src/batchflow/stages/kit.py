@@ -136,12 +136,16 @@ class Kit:
                 continue
             return run
 
-    async def pause(self, why: str, word: Word | None = None, *more: Step) -> None:
+    async def pause(self, why: str, word: Word | None = None) -> None:
+        """Pause the run for want of something; see `halt`."""
+        await self.halt(run_machine.Paused(why, word))
+
+    async def halt(self, event: run_machine.Paused, *more: Step) -> None:
         """Pause the run, unless it is not live any more: of several steps that find the same trouble, one says so."""
         while (run := await self.current()).state in run_machine.LIVE:
-            paused = Put(run_machine.step(run, run_machine.Paused(why, word)))
+            paused = Put(run_machine.step(run, event))
             try:
-                await self.commit(paused, self.event("run.paused", self.run, why), *more)
+                await self.commit(paused, self.event("run.paused", self.run, event.why), *more)
             except Stale as stale:
                 if stale.subject != run.id:
                     raise

@@ -1,6 +1,7 @@
 """How the provider's two long answers are walked through: its listing, newest first, and a file of results."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
+from io import BytesIO
 
 from batchflow.model.remote import RemoteBatch
 from batchflow.stages.kit import Kit
@@ -33,20 +34,24 @@ def _passed(page: Sequence[RemoteBatch], since: float) -> bool:
 
 
 async def result_lines(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[tuple[list[bytes], int]]:
-    """Cut a stream of bytes at newlines, and nowhere else: JSON text may hold every other line separator."""
+    """Cut a stream of bytes behind newlines, and nowhere else: JSON text may hold every other line separator.
+
+    Every line comes with its newline, the last one too, and those that are blank do not come at all.
+    """
     rest: list[bytes] = []
     try:
         async for piece in pieces:
-            head, newline, tail = piece.rpartition(b"\n")
-            if not newline:
+            cut = piece.rfind(b"\n") + 1
+            if not cut:
                 rest.append(piece)
                 continue
-            lines = [line for line in b"".join([*rest, head]).split(b"\n") if line and not line.isspace()]
-            rest = [tail] if tail else []
+            whole = BytesIO(b"".join([*rest, memoryview(piece)[:cut]]))
+            lines = [line for line in whole.readlines() if not line.isspace()]
+            rest = [piece[cut:]] if cut < len(piece) else []
             if lines:
                 yield lines, sum(map(len, lines))
     finally:
         await pieces.aclose()
     last = b"".join(rest)
     if last.strip():
-        yield [last], len(last)
+        yield [last + b"\n"], len(last) + 1

@@ -2,13 +2,14 @@
 
     frame, frame, ..., footer (a zstd skippable frame, so that `zstd -d` still reads the object)
 
-Lines are JSON, so a newline ends each. A frame is decompressed without its neighbours; the footer lists each frame's
+Lines are JSON, so a newline ends each; here it is part of its line, written and read. A frame is decompressed without its neighbours; the footer lists each frame's
 stored size and number of lines, and, where lines are not in row order, which row each line is.
 """
 
 from array import array
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from io import BytesIO
 from itertools import accumulate
 from typing import Any
 
@@ -52,16 +53,25 @@ class LinesWriter:
         self._writer = writer
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
         self._open: list[bytes] = []
+        self._open_lines = 0
         self._open_bytes = 0
         self._frames: list[tuple[int, int]] = []
         self._raw_bytes = 0
 
-    async def write(self, lines: Sequence[bytes], size: int) -> None:
-        """Append lines (without their newlines); `size` is the sum of their lengths."""
-        self._open.extend(lines)
-        self._open_bytes += size + len(lines)
+    async def write(self, pieces: Sequence[bytes], *, lines: int, size: int) -> None:
+        """Append pieces that are so many whole lines and so many bytes together."""
+        self._open.extend(pieces)
+        self._open_lines += lines
+        self._open_bytes += size
         if self._open_bytes >= FRAME:
             await self._cut()
+
+    async def write_values(self, values: Sequence[bytes]) -> None:
+        """Append lines that have no newlines yet."""
+        for some in _framed(values):
+            pieces = [b"\n"] * (2 * len(some))
+            pieces[::2] = some
+            await self.write(pieces, lines=len(some), size=sum(map(len, some)) + len(some))
 
     async def finish(self, rows: "array[int] | None" = None) -> Blob:
         """Close the object, making it durable; `rows` says which row each line is when they are not in row order."""
@@ -74,21 +84,21 @@ class LinesWriter:
         return await self._writer.finish()
 
     async def _cut(self) -> None:
-        """Write what is open, in frames of about FRAME."""
-        for lines in _framed(self._open, self._open_bytes):
-            raw = b"\n".join([*lines, b""])
-            frame = self._compressor.compress(raw)
-            self._frames.append((len(frame), len(lines)))
-            self._raw_bytes += len(raw)
-            await self._writer.write(frame)
-        self._open, self._open_bytes = [], 0
+        """Write what is open as a frame."""
+        if not self._open_lines:
+            return
+        frame = self._compressor.compress(b"".join(self._open))
+        self._frames.append((len(frame), self._open_lines))
+        self._raw_bytes += self._open_bytes
+        self._open, self._open_lines, self._open_bytes = [], 0, 0
+        await self._writer.write(frame)
 
 
-def _framed(lines: list[bytes], size: int) -> Iterator[list[bytes]]:
-    """Part lines where they are more than two frames: large records come many at a time, too."""
+def _framed(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Part lines that are more than a frame: large records come many at a time, too."""
     start = 0
-    if size > 2 * FRAME:
-        ends = [end + number for number, end in enumerate(accumulate(map(len, lines)), 1)]
+    if sum(map(len, lines)) + len(lines) > FRAME:
+        ends = list(accumulate(len(line) + 1 for line in lines))
         while ends[-1] - (begun := ends[start - 1] if start else 0) > FRAME:
             end = max(bisect_right(ends, begun + FRAME), start + 1)
             yield lines[start:end]
@@ -133,11 +143,11 @@ async def read_frames(blobs: BlobStore, blob: Blob, footer: Footer) -> AsyncGene
 
 
 async def read_line(blobs: BlobStore, blob: Blob, footer: Footer, number: int) -> bytes:
-    """Read one line by its number, decompressing one frame."""
+    """Read one line by its number, decompressing one frame; it comes without its newline."""
     start, first = 0, 0
     for stored, lines in footer.frames:
         if number < first + lines:
-            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number - first]
+            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number - first][:-1]
         first += lines
         start += stored
     raise _damaged(blob, f"it has no line {number}")
@@ -148,8 +158,7 @@ def _lines(blob: Blob, frame: bytes, expected: int) -> list[bytes]:
         raw = zstandard.decompress(frame)
     except zstandard.ZstdError as error:
         raise _damaged(blob, f"a frame cannot be decompressed ({error})") from error
-    lines = raw.split(b"\n")
-    lines.pop()
+    lines = BytesIO(raw).readlines()  # jumps from newline to newline; `split` looks at every byte
     if len(lines) != expected:
         raise _damaged(blob, f"a frame holds {len(lines)} lines instead of {expected}")
     return lines

@@ -30,11 +30,12 @@ class Pack:
         self.id = kit.fresh()
         self.rows = 0
         self.params_bytes = 0
+        """What the params take as lines, newlines and all: so they are stored, and so they are sent."""
         self._kit = kit
         self._retry = retry
         self._reserved: Nano = 0
         self._index: list[bytes] = []
-        self._encode = msgspec.json.Encoder().encode
+        self._encoder = msgspec.json.Encoder()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Pack":
@@ -51,17 +52,15 @@ class Pack:
     async def add(self, params: Sequence[bytes], rows: Sequence[Row]) -> None:
         """Append requests and what is known of each."""
         first = self.rows
-        encode = self._encode
-        context = [encode(row) for row in rows]
-        size = sum(map(len, params))
+        context = self._encoder.encode_lines(rows)
         for weight in self._kit.provider.weigh(params):
             price = self._kit.prices.price(weight.model)
             self._reserved += reserve(price, weight) if price else 0
         self._index += [xxh3_64_digest(row.key.encode()) + n.to_bytes(4, "big") for n, row in enumerate(rows, first)]
         self.rows += len(rows)
-        self.params_bytes += size
-        await self._requests.write(params, size)
-        await self._context.write(context, sum(map(len, context)))
+        self.params_bytes += sum(map(len, params)) + len(params)
+        await self._requests.write_values(params)
+        await self._context.write([context], lines=len(rows), size=len(context))
 
     async def seal(self) -> Batch:
         """Make the objects durable and describe the batch that they are."""

@@ -75,5 +75,5 @@ def _setbacks(kit: Kit, batch: str, rejects: Sequence[Reject]) -> list[Put]:
 async def _lines(kit: Kit, name: str, lines: Sequence[bytes]) -> Blob:
     async with kit.blobs.create(name) as blob:
         writer = LinesWriter(blob)
-        await writer.write(lines, sum(map(len, lines)))
+        await writer.write_values(lines)
         return await writer.finish()

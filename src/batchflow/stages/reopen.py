@@ -1,10 +1,11 @@
 """Reopen: whatever waited for a person is looked at again when a run is picked up."""
 
 import contextlib
+from collections import Counter
 
 import msgspec
 
-from batchflow.machine.batch import Reopened, ReplyLost, step
+from batchflow.machine.batch import RESERVING, Deferred, Reopened, ReplyLost, step
 from batchflow.model import errors
 from batchflow.model.change import Count, Put
 from batchflow.model.state import Batch, BatchState, Binding, Delivery, DeliveryState, Intent
@@ -19,6 +20,10 @@ async def reopen(kit: Kit) -> None:
     """Make everything that waited due again, and call POSTs that died with their process what they are: in doubt."""
     await doubt_dead_calls(kit)
     await look_again(kit)
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.DRAFTED}):
+        if batch.wake_at is not None and batch.wake_at > kit.now():
+            # What put it off may be mended, and whoever mended it sits and waits: one call more does no harm.
+            await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
     for part in await kit.every(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
         due = msgspec.structs.replace(
             part, version=part.version + 1, state=DeliveryState.DUE, attempts=0, wake_at=kit.now(), why=""
@@ -48,6 +53,23 @@ async def _doubt(kit: Kit, batch: Batch) -> None:
     moved = [msgspec.structs.replace(i, version=i.version + 1, last_byte_at=kit.now()) for i in intents]
     note = kit.event("batch.in_doubt", batch.id, f"{DIED}; it is looked for in the listing")
     await kit.commit(Put(stepped.batch), *(Put(i) for i in moved), Count(kit.run, stepped.books), note)
+
+
+async def refuse_other_address(kit: Kit) -> None:
+    """Refuse to go on elsewhere while anything is at the old address, or may be: nobody would ever ask for it there again."""
+    here = kit.provider.binding().base_url
+    there: Counter[str] = Counter()
+    for batch in await kit.every(Batch, {"run": kit.run, "state": list(RESERVING)}):
+        intent = await kit.store.get(Intent, batch.token)
+        if intent is not None and intent.binding.base_url != here:
+            there[intent.binding.base_url] += batch.count
+    for address, rows in there.items():
+        raise errors.RunRefused(
+            f"{rows:,} requests of run {kit.run[:16]} are at {address}, or may be, but its provider is at {here} now. Nothing "
+            "was touched and nothing was sent",
+            hint=f"give the provider its old address ({address}) and run it again; once nothing is in flight there, the "
+            "address may be changed",
+        )
 
 
 async def refuse_other_account(kit: Kit) -> None:

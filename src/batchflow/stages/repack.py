@@ -12,6 +12,7 @@ import msgspec
 from batchflow.machine.bitmap import rows_of
 from batchflow.model.blob import Blob
 from batchflow.model.change import Count, Put, Step
+from batchflow.model.errors import ObjectDamaged
 from batchflow.model.result import Result
 from batchflow.model.state import Batch, Decision, Setback
 from batchflow.model.words import Word
@@ -19,6 +20,7 @@ from batchflow.ports.builder import BuildError
 from batchflow.stages.bury import bury, lost, without
 from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
+from batchflow.stages.mend import mend
 from batchflow.stages.objects import NO_ROW, Footer, read_footer, read_frames
 from batchflow.stages.pack import Pack
 from batchflow.stages.verdicts import SAY, examine
@@ -51,7 +53,16 @@ def ready(setbacks: Sequence[Setback], *, now: float, most: int, after: float, a
 
 
 async def repack(kit: Kit, chosen: Sequence[Setback]) -> None:
-    """Draft a retry batch from these setbacks, and take their rows."""
+    """Draft a retry batch from these setbacks, and take their rows; come back if answers had to be fetched again for it."""
+    try:
+        await _repack(kit, chosen)
+    except ObjectDamaged as damage:
+        troubles = [await mend(kit, id, damage) for id in sorted({setback.batch for setback in chosen})]
+        if all(troubles):
+            raise
+
+
+async def _repack(kit: Kit, chosen: Sequence[Setback]) -> None:
     by_batch: dict[str, list[Setback]] = {}
     for setback in chosen:
         by_batch.setdefault(setback.batch, []).append(setback)
@@ -177,6 +188,6 @@ async def _lines_at(kit: Kit, blob: Blob, footer: Footer, places: dict[int, int]
     start = 0
     async for lines in read_frames(kit.blobs, blob, footer):
         end = start + len(lines)
-        found |= {row: lines[place - start] for place, row in places.items() if start <= place < end}
+        found |= {row: lines[place - start][:-1] for place, row in places.items() if start <= place < end}
         start = end
     return found

@@ -219,6 +219,7 @@ async def _put_off(kit: Kit, batch: Batch, intent: Intent, error: errors.Provide
         Count(kit.run, stepped.books),
         kit.event("batch.put_off", batch.id, error.message, {"after": wait}),
     )
+    error.told = True
     raise error
 
 

@@ -25,7 +25,7 @@ class Walk:
         self._params = self._params or await anext(params)
         self._context = self._context or await anext(context)
         n = min(most, len(self._params), len(self._context))
-        taken = self._params[:n], decode_rows(self._context[:n])
+        taken = [line[:-1] for line in self._params[:n]], decode_rows(self._context[:n])
         self._params, self._context = self._params[n:], self._context[n:]
         return taken
 

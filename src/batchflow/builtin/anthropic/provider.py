@@ -26,7 +26,7 @@ from batchflow.model.errors import BadReply, BatchflowError, Bug, NoListing, Pro
 from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer
 from batchflow.model.state import Binding
-from batchflow.model.units import Doc, Seconds, Secret
+from batchflow.model.units import Doc, Mendable, Seconds, Secret
 from batchflow.model.words import Word
 from batchflow.ports.provider import Outgoing, Provider
 
@@ -49,17 +49,23 @@ def anthropic(
     api_key: Annotated[Secret | None, Doc("API key; the default is the environment's ANTHROPIC_API_KEY.")] = None,
     auth_token: Annotated[Secret | None, Doc("Bearer token, in place of an API key.")] = None,
     base_url: Annotated[
-        str | None, Doc(f"Address of the API; the default is the environment's ANTHROPIC_BASE_URL, then {ADDRESS}.")
+        str | None,
+        Mendable(),
+        Doc(f"Address of the API; the default is the environment's ANTHROPIC_BASE_URL, then {ADDRESS}."),
     ] = None,
-    workspace_id: Annotated[str | None, Doc("Workspace, for a credential that spans several.")] = None,
+    workspace_id: Annotated[str | None, Mendable(), Doc("Workspace, for a credential that spans several.")] = None,
     beta: Annotated[list[str], Doc("Beta features, sent as anthropic-beta with every call.")] = [],  # noqa: B006 configuration is never mutated
     version: Annotated[str, Doc("API version; 2023-06-01 still takes temperature, top_p and top_k.")] = "2026-10-21",
-    headers: Annotated[dict[str, Secret | str], Doc("More headers, for gateways; they overrule our own.")] = {},  # noqa: B006 configuration is never mutated
-    x_api_key: Annotated[bool, Doc("Send an API key as x-api-key too, for servers older than bearer keys.")] = True,
+    headers: Annotated[
+        dict[str, Secret | str], Mendable(), Doc("More headers, for gateways; they overrule our own.")
+    ] = {},  # noqa: B006 configuration is never mutated
+    x_api_key: Annotated[
+        bool, Mendable(), Doc("Send an API key as x-api-key too, for servers older than bearer keys.")
+    ] = True,
     proxy: Annotated[
-        str | None, Doc("Proxy's URL; the default is the environment's, and none for loopback addresses.")
+        str | None, Mendable(), Doc("Proxy's URL; the default is the environment's, and none for loopback addresses.")
     ] = None,
-    timeout: Annotated[Seconds, Doc("How long a socket may be silent before a call is given up.")] = 60.0,
+    timeout: Annotated[Seconds, Mendable(), Doc("How long a socket may be silent before a call is given up.")] = 60.0,
 ) -> Provider:
     """Anthropic's Message Batches API."""
     secret, is_key = find_secret(api_key, auth_token)

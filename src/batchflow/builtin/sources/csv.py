@@ -15,7 +15,6 @@ from batchflow.builtin.sources.mark import remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.rows import BadRow, Dialect, Rows
 from batchflow.builtin.sources.stream import BLOCK, opened
-from batchflow.builtin.sources.tree import find
 from batchflow.model.record import Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 
@@ -58,7 +57,7 @@ class Csv:
 
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
-        return await to_thread.run_sync(lambda: fingerprint(find(self._path)))
+        return await fingerprint(self._path)
 
     async def columns(self) -> frozenset[str] | None:
         """The names in the header."""

@@ -8,14 +8,13 @@ from posixpath import basename, splitext
 from typing import Annotated, Any, Literal
 
 import msgspec
-from anyio import to_thread
 
 from batchflow.builtin.sources.encoding import BOM, UTF8, excerpt, garbled, megabytes
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.stream import BLOCK
-from batchflow.builtin.sources.tree import Found, find
+from batchflow.builtin.sources.tree import Found
 from batchflow.model.record import Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 
@@ -57,7 +56,7 @@ class Files:
 
     async def fingerprint(self) -> str | None:
         """Changes when a file does, or comes, or goes."""
-        return await to_thread.run_sync(lambda: fingerprint(find(self._path)))
+        return await fingerprint(self._path)
 
     async def columns(self) -> frozenset[str] | None:
         """The same for every file."""

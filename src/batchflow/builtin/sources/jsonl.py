@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import msgspec
-from anyio import to_thread
 
 from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, is_utf8, megabytes, refuse_utf16
 from batchflow.builtin.sources.fingerprint import fingerprint
@@ -15,7 +14,6 @@ from batchflow.builtin.sources.lines import Lines, Overlong
 from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.stream import opened
-from batchflow.builtin.sources.tree import find
 from batchflow.model.record import Columns, Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 
@@ -77,7 +75,7 @@ class Jsonl:
 
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
-        return await to_thread.run_sync(lambda: fingerprint(find(self._path)))
+        return await fingerprint(self._path)
 
     def _blocks(self, after: Cursor | None) -> Generator[Block]:
         for file, begin in remaining(self._path, after):

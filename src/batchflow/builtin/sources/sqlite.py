@@ -21,7 +21,7 @@ from batchflow.builtin.sources.selection import Garbled, Place, Row, Selection, 
 from batchflow.builtin.sources.tree import single
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor, Page, Record, Unreadable
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Mendable
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -41,7 +41,7 @@ def sqlite(
             "A statement run for each record once it is safely drafted, such as `update claims set status = 'pending' where id = :key`. It may run twice for a record."
         ),
     ] = "",
-    page: Annotated[int, Doc("Rows read at a time.")] = 1000,
+    page: Annotated[int, Mendable(), Doc("Rows read at a time.")] = 1000,
 ) -> "Sqlite":
     """Reads the rows of a SQLite query, in the order of their keys."""
     if page < 1:

@@ -13,9 +13,9 @@ from rich.text import Text
 from batchflow.cli.figures import count, share, span
 from batchflow.cli.progress.words import NOTABLE, sentence
 from batchflow.cli.tables import state_text
-from batchflow.machine.run import LIVE
+from batchflow.machine.run import standing
 from batchflow.model.money import dollars
-from batchflow.model.state import Event, Run
+from batchflow.model.state import Event
 from batchflow.reports.ledger import success_rate
 from batchflow.reports.pulse import Pulse
 from batchflow.reports.runs import SHORT
@@ -73,14 +73,10 @@ def _head(pulse: Pulse, elapsed: float) -> RenderableType:
     line.add_row(
         Text(pulse.job, style="bold"),
         Text(pulse.run.id[:SHORT], style="dim"),
-        state_text(_state(pulse.run)),
+        state_text(standing(pulse.run)),
         Text(span(elapsed), style="dim"),
     )
     return line
-
-
-def _state(run: Run) -> str:
-    return "canceling" if run.cancel and run.state in LIVE else run.state
 
 
 def _counts(pulse: Pulse) -> RenderableType:

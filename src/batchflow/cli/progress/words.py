@@ -8,7 +8,8 @@ ROUTINE = frozenset({"batch.drafted", "part.delivered"})
 NOTABLE = frozenset(
     {
         "batch.disowned", "batch.in_doubt", "batch.odd_lines", "batch.put_off", "batch.refused", "batch.results_unusable",
-        "batch.twin", "batch.unpriced", "part.failed", "part.parked", "records.duplicate",
+        "batch.twin", "batch.unpriced", "part.failed", "part.parked", "provider.failing", "provider.recovered",
+        "records.duplicate", "run.resumed",
     }
 )  # fmt: skip
 """What a person should see even where a panel shows everything else."""

@@ -1,0 +1,55 @@
+"""What `show` says of objects that are not as they were written: never a wrong answer, and never \"no such key\"."""
+
+from pathlib import Path
+
+import pytest
+
+from batchflow.cli.exits import Exit
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x01
+    path.write_bytes(data)
+
+
+def object_of(shop, kind):
+    shop("run")
+    [path] = (shop.folder / ".batchflow" / "objects").glob(f"*/*/{kind}")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["index", "context", "requests", "results-*"])
+@pytest.mark.parametrize(
+    "how", [lambda path: flip(path, path.stat().st_size // 2), Path.unlink], ids=["flip", "unlink"]
+)
+def test_a_damaged_object_is_named(shop, kind, how):
+    path = object_of(shop, kind)
+    how(path)
+    said = [shop("show", f"k-{n}") for n in range(4)]
+    assert all("k-" in one.out for one in said if one.code == Exit.DELIVERED)
+    told = [one for one in said if one.code == Exit.STORE]
+    assert told
+    for one in told:
+        assert f"{path.parent.name}/{path.name}" in one.err
+        assert "copy of the state folder" in one.err
+
+
+def test_no_bit_of_an_index_can_make_a_key_unknown(shop):
+    """Wherever it is damaged, a key is either found with its own record, or the index is named."""
+    path = object_of(shop, "index")
+    sound = path.read_bytes()
+    outcomes = set()
+    for at in range(len(sound)):
+        flip(path, at)
+        said = shop("show", "k-2", "--json")
+        outcomes.add(said.code)
+        if said.code == Exit.DELIVERED:
+            assert said.facts["key"] == "k-2"
+            assert said.facts["attempts"][0]["request"]["messages"][0]["content"].startswith("Summarise k-2:")
+        else:
+            assert (said.code, path.name in said.err) == (Exit.STORE, True), said.err
+        path.write_bytes(sound)
+    assert outcomes == {Exit.DELIVERED, Exit.STORE}
+    path.write_bytes(bytes(len(sound)))
+    assert shop("show", "no such key").code == Exit.STORE

@@ -1,0 +1,513 @@
+"""One job in virtual time: processes that end where they are told to, a server with faults, and what must hold at every commit."""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import ExitStack, suppress
+from itertools import count
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import msgspec
+from bench import KEY, RECOUNTED, ask, problems_of, records, recount
+from virtual import LoopClock, VirtualLoop, Wire, WiredConnection
+
+from batchflow import Batchflow, BatchRules, Job, Rules, SubmitRules, To, app
+from batchflow.builtin.anthropic.provider import anthropic
+from batchflow.builtin.retry import standard
+from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.engine import ids
+from batchflow.engine.lease import DriverLease
+from batchflow.machine.batch import TABLE, TERMINAL
+from batchflow.machine.bitmap import rows_of
+from batchflow.model.change import Note, Put
+from batchflow.model.errors import BatchflowError
+from batchflow.model.rules import RetryRules
+from batchflow.model.state import (
+    Batch,
+    BatchState,
+    Decision,
+    Delivery,
+    DeliveryState,
+    Event,
+    Intent,
+    IntentState,
+    Remote,
+    Run,
+    RunState,
+    Setback,
+    Wish,
+)
+from batchflow.model.units import Secret
+from batchflow.ports.builder import BuildError
+from batchflow.sim.clock import SimClock
+from batchflow.sim.faults import FaultPlan
+from batchflow.sim.http import Api
+from batchflow.sim.world import Settings, World
+from batchflow.stages.context import read_context
+
+URL = "http://simulator"
+ENDS = {RunState.DONE, RunState.CANCELED}
+UNSETTLED = {BatchState.SUBMITTING, BatchState.IN_DOUBT}
+LIVE = set(BatchState) - TERMINAL - {BatchState.COLLECTED}
+ONE_WAY = {IntentState.OPEN: set(IntentState), IntentState.ABSENT: {IntentState.ABSENT, IntentState.ACCEPTED}}
+
+
+class Killed(BaseException):
+    """The process is gone. Nothing that it still does reaches anybody."""
+
+
+class Broken(AssertionError):
+    """A promise that does not hold."""
+
+
+class Life:
+    """One process: it lives until it comes to where it is to die."""
+
+    def __init__(self, death):
+        self._death = death
+        self.alive = True
+        self.flow = None
+        self.task = None
+
+    def touch(self, what):
+        if self.alive and what in self._death:
+            self._death[what] -= 1
+            self.alive = self._death[what] > 0
+            if not self.alive:
+                self._death.clear()
+        if not self.alive:
+            raise Killed
+
+
+class Fenced:
+    """Something outside of the process: out of reach once that is dead."""
+
+    def __init__(self, real, life):
+        self._real = real
+        self._life = life
+
+    def __getattr__(self, name):
+        if not self._life.alive:
+            raise Killed
+        return getattr(self._real, name)
+
+
+class FencedStore(Fenced):
+    """A state store that looks at every commit, and may see the process die before or after it."""
+
+    def __init__(self, real, life, judge):
+        super().__init__(real, life)
+        self._judge = judge
+
+    async def commit(self, change):
+        self._life.touch("before a commit")
+        kept = tuple(step for step in change if not (isinstance(step, Note) and isinstance(step.fact, Event)))
+        before = await self._judge.before(kept)
+        await self._real.commit(kept)
+        await self._judge.after(before, kept)
+        self._life.touch("after a commit")
+
+
+class FencedBlobs(Fenced):
+    """An object store of a process that may die around an object."""
+
+    def create(self, name):
+        self._life.touch("before an object")
+        return FencedObject(self._real.create(name), self._life)
+
+
+class FencedObject:
+    def __init__(self, made, life):
+        self._made = made
+        self._life = life
+
+    async def __aenter__(self):
+        self._writer = await self._made.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc):
+        await self._made.__aexit__(*exc)
+
+    async def write(self, data):
+        self._life.touch("amid an object")
+        await self._writer.write(data)
+
+    async def finish(self):
+        blob = await self._writer.finish()
+        self._life.touch("after an object")
+        return blob
+
+
+class Shelf:
+    """A sink that keeps parts by name, with their receipts: exactly once. A part that comes again must be the same."""
+
+    promise = "receipt"
+
+    def __init__(self, parts, life):
+        self._parts = parts
+        self._life = life
+
+    async def open(self, context, last):
+        if last is not None and last["part"] not in self._parts:
+            raise Broken(f"part {last['part']} was confirmed, and is not here")
+
+    async def write(self, part):
+        rows = []
+        async for chunk in part.rows:
+            rows += chunk
+            self._life.touch("amid a part")
+        told = Counter((row.key, row.word) for row in rows)
+        if self._parts.setdefault(part.name, told) != told:
+            raise Broken(f"part {part.name} came again as another: {self._parts[part.name]}, then {told}")
+        self._life.touch("after a part")
+        return {"part": part.name}
+
+    async def close(self):
+        """Has nothing to let go."""
+
+
+class Process(Batchflow):
+    """A process. Whoever was killed before is known to be dead."""
+
+    def __init__(self, world, life):
+        self._world = world
+        provider = anthropic(api_key=Secret(KEY), base_url=URL)
+        wire = Wire(world.app, life.touch, world.is_down, world.heard)
+        provider._connection = WiredConnection(provider._account, wire)
+        super().__init__(
+            world.folder,
+            provider=Fenced(provider, life),
+            store=FencedStore(world.store, life, world.judge),
+            blobs=FencedBlobs(world.blobs, life),
+            retry=standard(attempts=6),
+            clock=world.clock,
+        )
+
+    def _lease(self, name):
+        world = self._world
+        return DriverLease(self.store, world.clock, name=name, id=ids.uuid7(), host=world.host, pid=world.pid())
+
+
+class Judge:
+    """Holds what is in the store against the promises, at every commit."""
+
+    def __init__(self, store, blobs):
+        self._store = store
+        self._blobs = blobs
+        self._keys = {}
+
+    async def before(self, change):
+        """Reads what the change is about to replace."""
+        entities = [step.entity for step in change if isinstance(step, Put)]
+        return [
+            (await self._store.get(type(entity), getattr(entity, "token" if type(entity) is Intent else "id")), entity)
+            for entity in entities
+        ]
+
+    async def after(self, replaced, change):
+        """Looks at what changed, and at whether everything still adds up."""
+        for old, new in replaced:
+            if old is not None:
+                self._follows(old, new)
+        for run in await self._store.find(Run, {}):
+            await self.audit(run)
+
+    def _follows(self, old, new):
+        match new:
+            case Batch():
+                fine = new.state in TABLE[old.state].values() or new.state is old.state
+            case Run():
+                fine = old.state not in ENDS or new.state is RunState.DRAINING
+                fine &= _place(new) >= _place(old) and new.read_all >= old.read_all
+            case Intent():
+                fine = new.state in ONE_WAY.get(old.state, {old.state})
+            case Delivery():
+                fine = old.state is not DeliveryState.DONE
+            case Setback():
+                fine = not old.packed_in
+            case _:
+                fine = True
+        if not fine:
+            raise Broken(f"went backwards: {old} became {new}")
+
+    async def audit(self, run):
+        """Counts everything again."""
+        books = await self._store.books(run.id)
+        if problems := problems_of(books, run):
+            raise Broken(f"the books do not balance ({problems}): {dict(books)}")
+        counted = await recount(self._store, run.id)
+        if counted != {name: books[name] for name in RECOUNTED}:
+            raise Broken(f"the books say {dict(books)}, and there are {counted}")
+        if doubled := [where for where in (await self._places(run)).values() if len(where) != 1]:
+            raise Broken(f"rows that are in several places, or in none: {doubled}")
+
+    async def _places(self, run):
+        """Finds every place where each row is."""
+        places = {}
+        for batch in await self._store.find(Batch, {"run": run.id}):
+            keys = await self._keys_of(batch)
+            fate = dict.fromkeys(range(len(keys)), "live" if batch.state in LIVE else "good")
+            if batch.state in {BatchState.FAILED, BatchState.CANCELED, BatchState.SPLIT}:
+                fate = dict.fromkeys(fate, None)
+            for setback in await self._store.find(Setback, {"batch": batch.id}):
+                fate |= dict.fromkeys(rows_of(setback.rows), _fate(setback))
+            for row, what in fate.items():
+                places.setdefault(keys[row], [])
+                if what is not None:
+                    places[keys[row]].append((batch.id, what))
+        return places
+
+    async def _keys_of(self, batch):
+        if batch.id not in self._keys:
+            rows = [row.key async for chunk in read_context(self._blobs, batch.context) for row in chunk]
+            self._keys[batch.id] = rows
+        return self._keys[batch.id]
+
+    async def sending(self, token):
+        """Looks at a create call that arrives at the server."""
+        intent = await self._store.get(Intent, token)
+        if intent is None or intent.state is not IntentState.OPEN:
+            raise Broken(f"a call was made without an intent: {intent}")
+        for other in await self._store.find(Batch, {"count": intent.count}):
+            if other.state in UNSETTLED and other.id != intent.batch:
+                raise Broken(f"sent beside batch {other.id}, which has as many requests and an unknown fate")
+
+
+def _place(run):
+    return (run.position.cursor or {"at": 0})["at"], run.position.skip
+
+
+def _fate(setback):
+    if setback.decision is Decision.AGAIN:
+        return None if setback.packed_in else "waiting"
+    return "good" if setback.decision is Decision.KEEP else "dead"
+
+
+class Schedule:
+    """One story: a server, a store, and processes that come and go."""
+
+    def __init__(self, folder, *, seed, rows, most, flying, words):
+        self.loop = VirtualLoop()
+        self.clock = LoopClock(self.loop)
+        self.folder = folder
+        self.host = "here"
+        dice = random.Random(seed)
+        self._patches = ExitStack()
+        for where, name, put in (
+            (ids, "time", SimpleNamespace(time_ns=lambda: int(self.clock.now() * 1e9))),
+            (ids, "secrets", SimpleNamespace(randbits=dice.getrandbits, choice=dice.choice)),
+            (app, "random", dice),
+        ):
+            self._patches.enter_context(patch.object(where, name, put))
+        self._pids = count(5_000_000)
+        self._pid = 0
+        self._rows = rows
+        plan = FaultPlan.parse(words)
+        settings = Settings(seed=seed, duration=DURATION, cancel_delay=5.0)
+        self.server = World(settings, SimClock(speed=1.0, start=self.clock.ahead, real=self.loop.time), plan)
+        self.app = Api(self.server).app()
+        self.store = memory_state(clock=self.clock)
+        self.blobs = memory_blobs()
+        self.judge = Judge(self.store, self.blobs)
+        self.good, self.dead = {}, {}
+        self.rules = Rules(
+            batch=BatchRules(max_requests=most),
+            submit=SubmitRules(grace=GRACE, patience=120.0, timeout=60.0, in_flight=flying),
+            retry=RetryRules(after=1.0),
+        )
+        self._posted = Counter()
+        self._down_until = 0.0
+        self._death = {}
+        self._retry = ()
+        self.broken = None
+        self.life = None
+        self.canceled = self.asked_again = False
+
+    def pid(self):
+        return self._pid
+
+    def is_down(self):
+        return self.loop.time() < self._down_until
+
+    async def heard(self, method, path, body):
+        """A call arrives at the server: whatever it is, it was allowed."""
+        if method == "POST" and path.endswith("/batches"):
+            token = msgspec.json.decode(body)["requests"][0]["custom_id"].rpartition("-")[0]
+            self._posted[token] += 1
+            if self._posted[token] > 1:
+                raise Broken(f"token {token} was posted twice")
+            await self.judge.sending(token)
+
+    def fault(self, flag):
+        """Makes some later call go wrong."""
+        faults, more = self.server.faults, FaultPlan.parse([flag])
+        faults.plan = faults.plan.plus(more)
+        faults._seen += [0] * len(more.rules)
+        faults._done += [0] * len(more.rules)
+
+    def die(self, where, nth):
+        """Has this process, or the next one, end at the n-th of something."""
+        self._death[where] = nth
+
+    def down(self, seconds):
+        self._down_until = self.loop.time() + seconds
+
+    def wall(self, seconds):
+        self.clock.ahead += seconds
+
+    def sleep(self, seconds):
+        """Lets time pass while whoever is at work is stopped."""
+        self.loop.moment += seconds
+
+    def stop(self):
+        if self.life is not None and self.life.flow is not None:
+            self.life.flow.stop()
+
+    def wish(self, verb):
+        self._wait(self._wish(verb))
+
+    async def _wish(self, verb):
+        runs = await self.store.find(Run, {}, limit=1, newest=True)
+        if runs:
+            wish = Wish(id=ids.uuid7(), run=runs[0].id, verb=verb, at=self.clock.now())
+            await self.store.commit((Put(wish),))
+            self.canceled |= verb == "cancel" and runs[0].state not in ENDS
+
+    def retry(self, words):
+        """Has the next process ask dead letters again, if the run is over by then."""
+        self._retry = words
+
+    def go(self, seconds):
+        """Lets a process work for so long; one is started where there is none."""
+        if self.life is None:
+            self.life = Life(self._death)
+            self._pid = next(self._pids)
+            self.life.task = self.loop.create_task(self._live(self.life))
+        self._wait(self._until(self.loop.time() + seconds))
+        if self.life.task.done():
+            self.life.task.result()
+            self.life = None
+
+    async def _until(self, moment):
+        sleep = asyncio.sleep(max(0.0, moment - self.loop.time()))
+        timer = asyncio.ensure_future(sleep)
+        await asyncio.wait([timer, self.life.task], return_when=asyncio.FIRST_COMPLETED)
+        timer.cancel()
+
+    def _wait(self, work):
+        self.loop.run_until_complete(work)
+        if self.broken is not None:
+            raise self.broken
+
+    async def _live(self, life):
+        """A process, from its start to its end, whatever that is."""
+        try:
+            async with Process(self, life) as flow:
+                life.flow = flow
+                await self._work(flow, life)
+        except BatchflowError as error:
+            self.last_error = error
+            if isinstance(error.__cause__, AssertionError):
+                self.broken = error.__cause__
+        except BaseException as error:  # noqa: BLE001 - a process may end in any way, and none may pass unseen
+            self.broken = next((one for one in _all(error) if isinstance(one, AssertionError)), None)
+            if self.broken is None and not any(isinstance(one, Killed) for one in _all(error)):
+                self.broken = error
+        life.alive = False
+
+    async def _work(self, flow, life):
+        job = self._job(life)
+        last = await flow.last(job)
+        if last is not None and last.state in ENDS and self._retry:
+            words, self._retry = self._retry, ()
+            with suppress(BatchflowError):
+                self.asked_again = True
+                await flow.retry(job, last, words)
+        else:
+            await flow.run(job)
+
+    def _job(self, life):
+        given = records(self._rows)
+        given += given
+        return Job(
+            name="job",
+            source=lambda: iter(given),
+            request=build,
+            sinks=[
+                To(sink=Shelf(self.good, life), name="good"),
+                To(sink=Shelf(self.dead, life), on="dead", name="dead"),
+            ],
+            rules=self.rules,
+        )
+
+    def last_run(self):
+        runs = self.loop.run_until_complete(self.store.find(Run, {}, limit=1, newest=True))
+        return runs[0] if runs else None
+
+    def finish(self):
+        """Heals everything, lets processes work until the run is over, and looks at what came of it."""
+        self._death.clear()
+        self._down_until = 0.0
+        self.server.replan(msgspec.structs.replace(self.server.faults.plan, rules=[]))
+        for _ in range(12):
+            self.go(LONG)
+            run = self.last_run()
+            if run is not None and run.state in ENDS:
+                break
+        assert run.state in ENDS, (run, getattr(self, "last_error", ""))
+        self._wait(self._final(run))
+
+    async def _final(self, run):
+        """Everything once, paid once."""
+        await self.judge.audit(run)
+        mine = [batch for batch in self.server.shelf if not batch.fate.foreign]
+        facts = await self.store.find(Remote, {})
+        assert {batch.id for batch in mine} == {fact.id for fact in facts}, "paid for what nobody knows of"
+        assert all(times == 1 for times in Counter(fact.batch for fact in facts).values()), "paid twice"
+        batches = await self.store.find(Batch, {"run": run.id})
+        sent = {fact.batch for fact in facts}
+        assert sum(len(batch.requests) for batch in mine) == sum(b.count for b in batches if b.id in sent)
+        assert all(batch.cancel_at is None for batch in self.server.shelf if batch.fate.foreign), "canceled another's"
+        self._check_delivered(await self.store.books(run.id))
+
+    def _check_delivered(self, books):
+        good, dead = sum(self.good.values(), Counter()), sum(self.dead.values(), Counter())
+        good, dead = Counter(key for key, _ in good.elements()), Counter(key for key, _ in dead.elements())
+        assert all(times == 1 for times in good.values()), good
+        if not self.asked_again:
+            assert all(times == 1 for times in dead.values()), dead
+            assert not good.keys() & dead.keys()
+        keys = {f"k{n}" for n in range(self._rows)}
+        if not self.canceled:
+            assert good.keys() | dead.keys() == keys
+            assert books["read"] == 2 * self._rows
+        assert len(good.keys() | dead.keys()) == books["read"] - books["duplicate"]
+
+    def close(self):
+        """Lets the loop go, with whoever is still at work."""
+        if self.life is not None:
+            self.life.alive = False
+            self.life.task.cancel()
+            with suppress(BaseException):
+                self.loop.run_until_complete(self.life.task)
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+        self._patches.close()
+
+
+DURATION = 20.0
+GRACE = 60.0
+LONG = 4 * 24 * 3600.0
+
+
+def build(record):
+    if record["n"] % 11 == 7:
+        raise BuildError("nobody can ask this")
+    return ask(record)
+
+
+def _all(error):
+    yield error
+    for one in getattr(error, "exceptions", ()):
+        yield from _all(one)

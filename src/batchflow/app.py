@@ -342,11 +342,6 @@ def _silent(_event: Event) -> None:
     """Nobody listens."""
 
 
-async def _wish_to_cancel(kit: Kit) -> None:
-    """Let the driver that is about to begin hear it as it hears every wish; one that may not begin never hears of it."""
-    await kit.commit(Put(Wish(id=kit.fresh(), run=kit.run, verb="cancel", at=kit.now())))
-
-
 async def _fingerprint(parts: Parts, last: Run | None) -> str | None:
     """Ask the source what it holds now; not where a run has read it to its end, for it may be edited or gone since."""
     if last is not None and last.state in OPEN and last.read_all:
@@ -361,6 +356,11 @@ async def _wake(kit: Kit) -> None:
         await kit.commit(Put(msgspec.structs.replace(run, version=run.version + 1, summary=kit.parts.rules.summary)))
     if run.state in {RunState.PAUSED, RunState.FAILED}:
         await kit.step_run(Resumed(), kit.event("run.resumed", run.id, f"it was {run.state}: {run.why}"))
+
+
+async def _wish_to_cancel(kit: Kit) -> None:
+    """Let the driver that is about to begin hear it as it hears every wish; one that may not begin never hears of it."""
+    await kit.commit(Put(Wish(id=kit.fresh(), run=kit.run, verb="cancel", at=kit.now())))
 
 
 async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:

@@ -372,15 +372,15 @@ class Driver:
         return not await self._kit.store.find(Batch, {"run": run.id, "state": MOVING_STATES}, limit=1)
 
 
+def _asks_for(step: str) -> str:
+    """Say what a step asks the provider for: each may fail for itself while the other goes well."""
+    return "results" if step == "collect" else "listings"
+
+
 def _held(run: Run, held: Sequence[Batch]) -> str:
     more = f", and so are {len(held) - 1} more" if len(held) > 1 else ""
     why = f"batch {held[0].id} is held{more}: {held[0].why}"
     return f"{why.rstrip('.')}. `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"
-
-
-def _asks_for(step: str) -> str:
-    """Say what a step asks the provider for: each may fail for itself while the other goes well."""
-    return "results" if step == "collect" else "listings"
 
 
 def _unexpected(name: str, error: Exception) -> errors.Bug:

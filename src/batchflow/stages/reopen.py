@@ -20,10 +20,7 @@ async def reopen(kit: Kit) -> None:
     """Make everything that waited due again, and call POSTs that died with their process what they are: in doubt."""
     await doubt_dead_calls(kit)
     await look_again(kit)
-    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.DRAFTED}):
-        if batch.wake_at is not None and batch.wake_at > kit.now():
-            # What put it off may be mended, and whoever mended it sits and waits: one call more does no harm.
-            await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
+    await _try_again(kit)
     for part in await kit.every(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
         due = msgspec.structs.replace(
             part, version=part.version + 1, state=DeliveryState.DUE, attempts=0, wake_at=kit.now(), why=""
@@ -44,6 +41,13 @@ async def look_again(kit: Kit) -> None:
     for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.HELD}):
         stepped = step(batch, Reopened(wake_at=kit.now()))
         await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+
+
+async def _try_again(kit: Kit) -> None:
+    """Send now what was put off: whoever mended the reason sits and waits, and one call more does no harm."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.DRAFTED}):
+        if batch.wake_at is not None and batch.wake_at > kit.now():
+            await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
 
 
 async def _doubt(kit: Kit, batch: Batch) -> None:

@@ -21,9 +21,11 @@ from batchflow.engine.duplicates import open_seen
 from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
+from batchflow.engine.reconciling import reconcile
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
 from batchflow.machine.begin import AlreadyDone, LeftPaused, PickUp, Refuse, begin, go_on
+from batchflow.machine.ruling import Ruling
 from batchflow.machine.run import OPEN, Resumed
 from batchflow.model import errors
 from batchflow.model.change import Put
@@ -43,6 +45,7 @@ from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Parts
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.revive import revive
+from batchflow.stages.rule import Answer
 
 _log = logging.getLogger("batchflow")
 
@@ -174,8 +177,12 @@ class Batchflow:
 
     async def cancel(self, job: Job, run: Run) -> Report:
         """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
-        await self.store.commit((Put(Wish(id=uuid7(), run=run.id, verb="cancel", at=self._clock.now())),))
-        return await self.drive(run, job.parts(self._retry))
+        return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel)
+
+    async def reconcile(self, job: Job, run: Run, rulings: Sequence[Ruling] = ()) -> Answer:
+        """Look at what is in doubt or held in a run that nobody drives, and obey these rulings; nothing is sent."""
+        lease = self._lease(f"run/{run.id}")
+        return await reconcile(self._kit(run, job.parts(self._retry), lease), lease, rulings)
 
     async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
         """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""
@@ -349,6 +356,11 @@ async def _wake(kit: Kit) -> None:
         await kit.commit(Put(msgspec.structs.replace(run, version=run.version + 1, summary=kit.parts.rules.summary)))
     if run.state in {RunState.PAUSED, RunState.FAILED}:
         await kit.step_run(Resumed(), kit.event("run.resumed", run.id, f"it was {run.state}: {run.why}"))
+
+
+async def _wish_to_cancel(kit: Kit) -> None:
+    """Let the driver that is about to begin hear it as it hears every wish; one that may not begin never hears of it."""
+    await kit.commit(Put(Wish(id=kit.fresh(), run=kit.run, verb="cancel", at=kit.now())))
 
 
 async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:

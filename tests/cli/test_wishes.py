@@ -125,3 +125,39 @@ def test_what_has_ended_cannot_be_canceled(shop):
     said = shop("cancel")
     assert said.code == Exit.USAGE
     assert "done already" in said.err
+
+
+def test_what_a_canceled_run_has_paid_for_is_delivered_and_said(simulate, shop_of):
+    """The cancel came too late for every row."""
+    shop = shop_of(simulate("cancel::spare", cancel_delay=1.0, duration=1e6))
+    shop("run", "--no-wait")
+    said = shop("cancel", "--json")
+    assert said.code == Exit.DELIVERED, said.err
+    [report] = said.facts
+    assert report["run"]["money"]["paid"] > 0
+    assert report["run"]["money"]["reserved"] == 0
+    assert len(shop.lines()) == report["run"]["books"]["delivered"] == shop.sim.stats()["rows_billed"] == 4
+    assert f"${report['run']['money']['paid']:.6f} paid" in shop("report").out
+
+
+def test_a_cancel_that_cannot_find_out_says_whose_word_it_waits_for(simulate, shop_of):
+    shop = shop_of(simulate("create:1:reset_after", "list::status,status=404"), more="submit: {grace: 1s}")
+    assert shop("run").code == Exit.PAUSED
+    said = shop("cancel")
+    assert said.code == Exit.PAUSED
+    assert "batchflow reconcile" in said.err
+    [batch] = [doubt["batch"] for doubt in shop("reconcile", "--json").facts["doubts"]]
+    assert shop("reconcile", "--give-up", batch).code == Exit.DELIVERED
+    assert shop("resume").code == Exit.DEAD_LETTERS
+    assert shop("ps", "--json").facts[0]["state"] == "canceled"
+    assert shop.asked == 4
+
+
+def test_a_run_whose_driver_was_killed_is_canceled_at_once(flying):
+    shop, process = flying
+    process.kill()
+    process.wait()
+    said = shop("cancel")
+    assert said.code == Exit.DELIVERED, said.err
+    assert "does not answer" not in said.err
+    assert shop("ps", "--json").facts[0]["state"] == "canceled"

@@ -156,7 +156,7 @@ async def test_a_late_twin_is_stopped_joined_and_booked(bench):
 
 
 async def test_a_twin_that_comes_after_its_batch_was_collected_is_booked_as_waste(bench):
-    bench.simulate("create:1:late,seconds=300", "create:1+2+3:duration,seconds=10", "create:4:duration,seconds=1200")
+    bench.simulate("create:1:late,seconds=900", "create:1+2+3:duration,seconds=10", "create:4:duration,seconds=2400")
     job = bench.job(30, rules=rules(grace=BRIEF, max_requests=10, in_flight=1))
     report = await bench.run(job)
     bench.check(report, good=30)

@@ -1,5 +1,6 @@
 """Budgets, the ledger, and whose account is used."""
 
+import anyio
 import pytest
 from bench import every, rules
 
@@ -131,3 +132,35 @@ async def test_one_key_with_another_workspace_is_another_account(bench):
     report = await bench.run(job, provider=key(bench, "one", workspace_id="b"))
     assert report.run.state is RunState.PAUSED
     assert sim.stats()["creates"] == 1
+
+
+async def test_a_call_that_died_with_its_process_is_held_under_another_accounts_key_and_never_paid_again(bench):
+    """The very first POST: no reply ever told whose account it was, so a listing of another key proves nothing."""
+    sim = bench.simulate("create:1:slow,seconds=5,when=after", keys=KEYS)
+    job = bench.job(20, rules=rules(grace=5.0))
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: bench.run(job, provider=key(bench, "one")))
+        while sim.stats()["requests_accepted"] == 0:
+            await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {})
+    assert batch.state is BatchState.SUBMITTING
+    for _ in range(2):
+        report = await bench.run(job, provider=key(bench, "two"))
+        assert report.run.state is RunState.PAUSED
+        assert "another key" in report.run.why
+    assert (sim.stats()["creates"], sim.stats()["cancels"]) == (1, 0)
+    bench.check(await bench.run(job, provider=key(bench, "one")), asked=20, good=20)
+
+
+async def test_what_was_not_sent_yet_may_go_under_another_key_while_the_lost_batch_is_held(bench):
+    """Nobody has paid for those rows, so they are this account's to pay; the lost ones wait for their own."""
+    sim = bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
+    job = bench.job(60, rules=rules(max_requests=20, grace=5.0, patience=3.0, in_flight=1))
+    assert (await bench.run(job, provider=key(bench, "one"))).run.state is RunState.PAUSED
+    sim.set_faults(FaultPlan())
+    report = await bench.run(job, provider=key(bench, "two"))
+    assert "another key" in report.run.why
+    assert report.books["delivered"] + report.books["in_flight"] == 60
+    bench.check(await bench.run(job, provider=key(bench, "one")), asked=60, good=60)

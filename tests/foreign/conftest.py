@@ -271,13 +271,15 @@ def records(tmp_path):
 def run(tmp_path, records):
     """Runs the job of this folder to where it can be left, against a server; gives the report, and the lines written."""
 
-    async def to_its_end(server, **submit):
+    async def to_its_end(server, max_requests=1700, **submit):
         job = Job(
             name="job",
             source=lines_in(path=records, key="id"),
             request=template(model="claude-haiku-4-5", max_tokens=9, prompt="{{ text }}"),
             sinks=[lines_out(path=tmp_path / "out.jsonl", if_exists="append")],
-            rules=Rules(batch=BatchRules(max_requests=1700), submit=SubmitRules(**submit), retry=RetryRules(after=1.0)),
+            rules=Rules(
+                batch=BatchRules(max_requests=max_requests), submit=SubmitRules(**submit), retry=RetryRules(after=1.0)
+            ),
         )
         provider = anthropic(api_key=Secret(KEY), base_url=server.url)
         with anyio.fail_after(120):

@@ -253,6 +253,36 @@ async def test_a_lost_reply_is_held_and_never_paid_twice_at_a_server_that(foreig
     assert again.books["delivered"] == books["delivered"]
 
 
+async def test_the_only_batch_is_never_paid_twice_where_the_listing_is_an_empty_stub(foreign, run):
+    """Nothing else was ever created that it could leave out: that it is empty proves nothing."""
+    server = await foreign(lists=lambda self, batch: False, last=drops_the_reply_to_create(1))
+    report = await run(server, grace=5.0, max_requests=2 * RECORDS)
+    assert report.run.state is RunState.PAUSED
+    for words in ("the listing shows nothing", "was not sent again", "batchflow reconcile"):
+        assert words in report.run.why
+    assert server.asked == RECORDS
+    assert (await run(server, grace=5.0, max_requests=2 * RECORDS)).run.state is RunState.PAUSED
+    assert server.asked == RECORDS
+
+
+async def test_an_empty_listing_that_refuses_nonsense_is_believed(foreign, run, everything_arrived):
+    def listing(self, query):
+        if query["limit"] == ["0"]:
+            return self.failure(400, "invalid_request_error", "limit: Input should be greater than or equal to 1")
+        return type(self).listing(self, query)
+
+    def create(self, body):
+        self.creates = getattr(self, "creates", 0) + 1
+        return self.reply(599, {}) if self.creates == 1 else type(self).create(self, body)
+
+    server = await foreign(
+        listing=listing,
+        create=create,
+        last=lambda self, method, path, answer: None if answer.status == 599 else answer,  # it never took that one
+    )
+    everything_arrived(await run(server, grace=5.0, max_requests=2 * RECORDS), server)
+
+
 async def test_a_lost_reply_that_was_held_comes_home_once_the_listing_works(foreign, run, everything_arrived):
     server = await foreign(listing=no_listing(501), last=drops_the_reply_to_create(1))
     assert (await run(server, grace=5.0)).run.state is RunState.PAUSED

@@ -28,8 +28,10 @@ from batchflow.machine.batch import (
     Reopened,
     ReplyLost,
     Seen,
+    TurnedUp,
     Vanished,
     Withdrawn,
+    WrittenOff,
     step,
 )
 from batchflow.model.errors import IllegalTransition
@@ -59,6 +61,8 @@ EVENTS = st.one_of(
     st.builds(Adopted, remote=st.text(min_size=1, max_size=3), expires_at=TIMES, proven=st.booleans()),
     st.builds(Doubted, why=st.just("not seen"), wake_at=TIMES),
     st.builds(Vanished, wake_at=TIMES),
+    st.builds(TurnedUp, token=st.just("t"), remote=st.just("m"), expires_at=TIMES, wake_at=TIMES),
+    st.builds(WrittenOff, blanket=st.sampled_from([Word.MISSING, Word.ARCHIVED]), why=st.just("enough")),
     st.builds(GivenUp, why=st.just("ask")),
     st.builds(Reopened, wake_at=TIMES),
     st.builds(Seen, expires_at=TIMES, wake_at=TIMES),

@@ -8,6 +8,8 @@ from batchflow.model.words import Word
 CREDIT = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing."
 LIMIT = "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC."
 WORKSPACE = "You have reached your specified workspace API usage limits."
+SPEND = "This request would exceed your account's monthly spend limit. Please try again later."
+DISABLED = "This organization has been disabled."
 
 CALLS = [
     # status, type, code, message, word
@@ -24,6 +26,7 @@ CALLS = [
     (400, "invalid_request_error", "", CREDIT, "no_credit"),
     (400, "invalid_request_error", "", LIMIT, "no_credit"),
     (400, "invalid_request_error", "", WORKSPACE, "no_credit"),
+    (400, "invalid_request_error", "", DISABLED, "unauthorized"),
     (400, "", "", "", "invalid"),
     (401, "authentication_error", "", "API key is invalid.", "unauthorized"),
     (401, "", "", "<html>", "unauthorized"),
@@ -50,6 +53,7 @@ CALLS = [
     (429, "rate_limit_error", "", "This request would exceed your organization's rate limit.", "rate_limited"),
     (429, "rate_limit_error", "ramp_limit_exceeded", "", "rate_limited"),
     (429, "rate_limit_error", "enforced_spend_limit_reached", "", "no_credit"),
+    (429, "rate_limit_error", "", SPEND, "no_credit"),
     (429, "rate_limit_error", "contract_spend_limit_reached", "", "no_credit"),
     (429, "", "", "", "rate_limited"),
     (499, "", "", "", "server_error"),
@@ -85,6 +89,8 @@ ROWS = [
     ("invalid_request_error", "", CREDIT, "no_credit"),
     ("invalid_request_error", "", LIMIT, "no_credit"),
     ("invalid_request_error", "", WORKSPACE, "no_credit"),
+    ("invalid_request_error", "", DISABLED, "unauthorized"),
+    ("rate_limit_error", "", SPEND, "no_credit"),
     ("invalid_request", "", "an older server's spelling", "invalid"),
     ("billing_error", "", "", "no_credit"),
     ("rate_limit_error", "enforced_spend_limit_reached", "", "no_credit"),

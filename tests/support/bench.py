@@ -15,6 +15,7 @@ from batchflow.machine.batch import RESERVING
 from batchflow.model.rules import RetryRules
 from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Entry, Intent, RunState, Setback
 from batchflow.model.units import Secret
+from batchflow.reports.agreement import Looked, laws
 from batchflow.sim import FaultPlan, Simulator
 from batchflow.testing import ScaledClock
 
@@ -107,6 +108,7 @@ class Bench:
         """Holds the books against the entities they are about."""
         assert not problems_of(report.books, report.run), dict(report.books)
         assert await recount(store, report.run.id) == {name: report.books[name] for name in RECOUNTED}
+        assert [wrong.sentence async for wrong in laws(store, report.run, Looked(), driven=False)] == []
 
     def check(self, report, *, asked=None, good=None, dead=0):
         """Asks what must hold at the end: everything once, paid once, and nothing left over."""

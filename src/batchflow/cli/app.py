@@ -24,6 +24,8 @@ VERBS: tuple[tuple[str, Group, str], ...] = (
     ("resume", RUN, "Go on with a paused, failed or interrupted run."),
     ("pause", RUN, "Send nothing more for now. What is in flight stays at the provider."),
     ("cancel", RUN, "End a run early, and keep what is paid for."),
+    ("reconcile", RUN, "Settle batches whose fate is unknown: find them, or say what became of them."),
+    ("doctor", LOOK, "Explain what is stuck, and check that store and objects agree."),
     ("ps", LOOK, "List runs, their books, and who drives them."),
     ("report", LOOK, "What came of a run: delivered, dead and why, tokens, cost beside list price."),
     ("show", LOOK, "Follow one record by its key: request, attempts, cost, where it went."),

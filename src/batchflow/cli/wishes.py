@@ -3,13 +3,15 @@
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import msgspec
 
 from batchflow.engine.ids import uuid7
+from batchflow.engine.lease import is_dead
 from batchflow.machine.run import BY_OPERATOR, step
 from batchflow.model.change import Holding, Note, Put
 from batchflow.model.state import Event, Lease, Run, Wish
@@ -20,9 +22,9 @@ PATIENCE = 10.0
 TTL = 30.0
 
 
-async def wish(store: StateStore, run: Run, verb: str) -> Wish:
+async def wish(store: StateStore, run: Run, verb: str, data: Mapping[str, Any] | None = None) -> Wish:
     """Write a wish down."""
-    made = Wish(id=uuid7(), run=run.id, verb=verb, at=time.time())
+    made = Wish(id=uuid7(), run=run.id, verb=verb, data=dict(data or {}), at=time.time())
     await store.commit((Put(made),))
     return made
 
@@ -38,6 +40,21 @@ async def obeyed(store: StateStore, made: Wish) -> bool:
     return False
 
 
+async def answered(store: StateStore, made: Wish) -> Wish | None:
+    """Wait for the answer to a wish; None when no driver began with it in time. One that has begun is waited for."""
+    patient_until = anyio.current_time() + PATIENCE
+    while True:
+        found = await store.get(Wish, made.id)
+        if found is not None and found.done_at is not None:
+            return found
+        begun = found is not None and "taken" in found.data
+        if not begun and anyio.current_time() > patient_until:
+            return None
+        if begun and await store.holder(f"run/{made.run}") is None:
+            return None
+        await anyio.sleep(0.1)
+
+
 async def withdraw(store: StateStore, made: Wish) -> None:
     """Take a wish back that nobody has obeyed."""
     found = await store.get(Wish, made.id)
@@ -46,8 +63,9 @@ async def withdraw(store: StateStore, made: Wish) -> None:
 
 
 async def driver_of(store: StateStore, run: Run) -> Lease | None:
-    """Find the process that drives a run."""
-    return await store.holder(f"run/{run.id}")
+    """Find the process that drives a run. One of this machine that is dead does not: its lease is anybody's."""
+    lease = await store.holder(f"run/{run.id}")
+    return None if lease is not None and is_dead(lease, socket.gethostname()) else lease
 
 
 async def pause_unattended(store: StateStore, run: Run) -> Run:
@@ -63,6 +81,8 @@ async def pause_unattended(store: StateStore, run: Run) -> Run:
 async def lent(store: StateStore, run: Run) -> AsyncGenerator[Holding]:
     """Hold the right to drive a run for a moment; `Locked` names who has it."""
     name, owner = f"run/{run.id}", uuid7()
+    if await driver_of(store, run) is None and (dead := await store.holder(name)) is not None:
+        await store.release(name, owner=dead.owner)
     await store.lease(name, owner=owner, host=socket.gethostname(), pid=os.getpid(), ttl=TTL)
     try:
         yield Holding(name, owner)

@@ -33,6 +33,8 @@ from batchflow.stages.lookout import Lookout
 from batchflow.stages.poll import poll
 from batchflow.stages.repack import ready, repack, waiting
 from batchflow.stages.resolve import resolve
+from batchflow.stages.rule import VERB as RULE
+from batchflow.stages.rule import answer
 from batchflow.stages.submit import pause, submit
 
 Work: TypeAlias = Callable[[], Awaitable[object]]
@@ -46,6 +48,8 @@ IDLE = 0.25
 LONGEST = 5.0
 """How long to wait, at first and at most, where something is due that cannot begin: what frees it rings the bell."""
 AGENDA = 200
+SHORT = 16
+"""Letters of an id that a person types."""
 OPEN_STATES = [state for state in BatchState if state not in TERMINAL and state is not BatchState.HELD]
 MOVING_STATES = [state for state in OPEN_STATES if state is not BatchState.COLLECTED]
 FLYING = frozenset(MOVING_STATES) - {BatchState.DRAFTED, BatchState.ENDED}
@@ -123,7 +127,7 @@ class Driver:
         self._bell = anyio.Event()
         started = False
         try:
-            run = await self._obey()
+            run = await self._obey(tasks)
             if not self._stopping and run.state in LIVE:
                 started = await self._start_due(run, tasks)
             if not self._hands and (self._stopping or run.state not in LIVE or await self._at_rest(run)):
@@ -180,7 +184,7 @@ class Driver:
     async def _wishes(self, *, limit: int = 1000) -> Sequence[Wish]:
         return await self._kit.store.find(Wish, {"run": self._kit.run, "done_at": None}, limit=limit)
 
-    async def _obey(self) -> Run:
+    async def _obey(self, tasks: TaskGroup) -> Run:
         """Do what operators asked for, and note when this process has waited long enough."""
         kit = self._kit
         for wish in await self._wishes():
@@ -193,12 +197,19 @@ class Driver:
                 self._hurry = True
             elif wish.verb == "pause" and run.state in LIVE:
                 await kit.halt(BY_OPERATOR, done)
+            elif wish.verb == RULE:
+                self._start_ruling(tasks, wish)
             else:
                 await kit.commit(done)
         run = await kit.current()
         if self._leave_at is not None and await self._may_leave(run):
             self._stopping = True
         return run
+
+    def _start_ruling(self, tasks: TaskGroup, wish: Wish) -> None:
+        """Rule on what is in doubt, and never while it is looked for: both would judge the same batches."""
+        if "resolve" not in self._hands and not self._stopping:
+            self._start(tasks, "resolve", partial(answer, self._kit, wish, self._evidence))
 
     async def _may_leave(self, run: Run) -> bool:
         """Leave when the time is up, but not before everything that was read is at the provider."""
@@ -380,8 +391,8 @@ class Driver:
             return False
         if await waiting(kit) or await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.DUE}, limit=1):
             return False
-        if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}, limit=1):
-            await kit.pause(f"batch {held[0].id} is held: {held[0].why}")
+        if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}):
+            await kit.pause(_held(run, held))
         elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
             why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
             await kit.pause(why, Word.SINK_ERROR)
@@ -399,6 +410,12 @@ class Driver:
 def _asks_for(step: str) -> str:
     """Say what a step asks the provider for: each may fail for itself while the other goes well."""
     return "results" if step == "collect" else "listings"
+
+
+def _held(run: Run, held: Sequence[Batch]) -> str:
+    more = f", and so are {len(held) - 1} more" if len(held) > 1 else ""
+    why = f"batch {held[0].id} is held{more}: {held[0].why}"
+    return f"{why.rstrip('.')}. `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"
 
 
 def _unexpected(name: str, error: Exception) -> errors.Bug:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from batchflow.model import errors
+from batchflow.model.state import Lease
 from batchflow.ports.clock import Clock
 from batchflow.ports.state import StateStore
 
@@ -34,6 +35,11 @@ def is_alive(pid: int, born: str = "") -> bool:
     return True
 
 
+def is_dead(lease: Lease, host: str) -> bool:
+    """Tell whether a lease's owner is a process of this machine that is gone. Of other machines nobody can tell."""
+    return lease.host == host and not is_alive(lease.pid, lease.owner.rpartition("@")[2])
+
+
 class LeaseLost(errors.Locked):
     """Somebody else drives this run by now, or may: this process slept too long."""
 
@@ -57,7 +63,7 @@ class DriverLease:
     async def take_over(self) -> None:
         """Take the lease, also from a process of this machine that is dead: nobody need wait for its lease to lapse."""
         held = await self._store.holder(self.name)
-        if held is not None and held.host == self._host and not is_alive(held.pid, held.owner.rpartition("@")[2]):
+        if held is not None and is_dead(held, self._host):
             await self._store.release(self.name, owner=held.owner)
         await self.take()
 

@@ -1,9 +1,9 @@
 """The life of a batch: everything that affects its state stands in this file.
 
-    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled
+    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled, TurnedUp -> running
     submitting  Accepted -> running, PutOff -> drafted, Rejected -> failed, Oversized -> split, ReplyLost -> in_doubt
-    in_doubt    Accepted -> running, Adopted -> running, Doubted -> in_doubt, Vanished -> drafted, GivenUp -> held
-    held        Accepted -> running, Adopted -> running, Vanished -> drafted, Reopened -> in_doubt
+    in_doubt    Accepted -> running, Adopted -> running, TurnedUp -> running, Doubted -> in_doubt, Vanished -> drafted, GivenUp -> held, WrittenOff -> failed
+    held        Accepted -> running, Adopted -> running, TurnedUp -> running, Vanished -> drafted, Reopened -> in_doubt, WrittenOff -> failed
     running     Seen -> running, Deferred -> running, CancelSent -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     canceling   Seen -> canceling, Deferred -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     ended       Collected -> collected, Deferred -> ended, Disowned -> in_doubt, GivenUp -> held
@@ -16,7 +16,7 @@ delivered; `docs/reference/state-machine.md` is this table as a drawing.
 Two rules carry the money. A row sits in exactly one place of the books (`PLACE`), and a batch holds its reservation from
 the intent until it is known what was billed (`RESERVING`); `step` returns the moves between them, so that no commit can
 change a state and forget its counters. And nothing leaves `in_doubt` towards `drafted` but `Vanished`: only proof of
-absence makes a batch payable again.
+absence, or an operator's word for it, makes a batch payable again.
 
 Cancel before `running` is a wish (`Batch.cancel`), not a state: a drafted batch is withdrawn at once, the others resolve
 first.
@@ -110,6 +110,22 @@ class Vanished(Event, frozen=True, kw_only=True):
     expires_at: float | None = None
 
 
+class TurnedUp(Event, frozen=True, kw_only=True):
+    """It exists after all, found by the token of a call that was thought to have made nothing."""
+
+    token: str
+    remote: str
+    expires_at: float | None
+    proven: bool = True
+
+
+class WrittenOff(Event, frozen=True, kw_only=True):
+    """A person wants nobody to wait for it any longer: every row gets this word, and nothing is sent again."""
+
+    blanket: Word
+    why: str
+
+
 class GivenUp(Event, frozen=True, kw_only=True):
     """A person must decide."""
 
@@ -141,6 +157,7 @@ class Disowned(Event, frozen=True, kw_only=True):
 
     why: str
     remote: str = ""
+    proven: bool = False
     expires_at: float | None = None
 
 
@@ -188,6 +205,8 @@ AnyEvent: TypeAlias = (
     | Adopted
     | Doubted
     | Vanished
+    | TurnedUp
+    | WrittenOff
     | GivenUp
     | Reopened
     | Seen
@@ -202,7 +221,7 @@ AnyEvent: TypeAlias = (
 )
 
 TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
-    S.DRAFTED: {Intended: S.SUBMITTING, Deferred: S.DRAFTED, Withdrawn: S.CANCELED},
+    S.DRAFTED: {Intended: S.SUBMITTING, Deferred: S.DRAFTED, Withdrawn: S.CANCELED, TurnedUp: S.RUNNING},
     S.SUBMITTING: {
         Accepted: S.RUNNING,
         PutOff: S.DRAFTED,
@@ -213,11 +232,20 @@ TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
     S.IN_DOUBT: {
         Accepted: S.RUNNING,
         Adopted: S.RUNNING,
+        TurnedUp: S.RUNNING,
         Doubted: S.IN_DOUBT,
         Vanished: S.DRAFTED,
         GivenUp: S.HELD,
+        WrittenOff: S.FAILED,
     },
-    S.HELD: {Accepted: S.RUNNING, Adopted: S.RUNNING, Vanished: S.DRAFTED, Reopened: S.IN_DOUBT},
+    S.HELD: {
+        Accepted: S.RUNNING,
+        Adopted: S.RUNNING,
+        TurnedUp: S.RUNNING,
+        Vanished: S.DRAFTED,
+        Reopened: S.IN_DOUBT,
+        WrittenOff: S.FAILED,
+    },
     S.RUNNING: {
         Seen: S.RUNNING,
         Deferred: S.RUNNING,
@@ -314,7 +342,7 @@ def _parting(after: Batch, event: AnyEvent) -> dict[str, int]:
     match event:
         case Collected():
             return {"collected": event.good, "dead": event.dead, "waiting": event.again, "canceled": event.canceled}
-        case Rejected():
+        case Rejected() | WrittenOff():
             return {"dead": after.count}
         case Withdrawn():
             return {"canceled": after.count}

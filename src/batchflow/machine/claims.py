@@ -30,6 +30,9 @@ LONGEST = 24 * 3600.0
 PATIENCE = 3600.0
 """A candidate that never ends is waited for until this long after it should have expired."""
 
+WATCH = 48 * 3600.0
+"""A token that is thought to have made nothing is looked out for so long."""
+
 
 class Adopt(msgspec.Struct, frozen=True):
     """Take this batch as the one the intent made."""

@@ -34,6 +34,11 @@ CODES: Mapping[str, Word] = {
 SAYINGS: tuple[tuple[re.Pattern[str], Word], ...] = (
     (re.compile(r"credit balance is too low", re.IGNORECASE), Word.NO_CREDIT),
     (re.compile(r"you have reached your specified", re.IGNORECASE), Word.NO_CREDIT),
+    (
+        re.compile(r"your (account|organization)'s (monthly )?spend", re.IGNORECASE),
+        Word.NO_CREDIT,
+    ),  # a 429, no wait mends
+    (re.compile(r"organization (has been disabled|is on hold)", re.IGNORECASE), Word.UNAUTHORIZED),
     (re.compile(r"prompt is too long|exceed(s)? (the )?context (limit|window)", re.IGNORECASE), Word.CONTEXT_EXCEEDED),
 )
 

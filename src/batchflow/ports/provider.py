@@ -57,6 +57,14 @@ class Provider(Protocol):
         """Lists all batches of the workspace, newest first, until the caller closes it; `NoListing` where there is none."""
         ...
 
+    async def can_list(self) -> bool:
+        """Says whether an empty listing means that there are no batches, as far as that can be found out without making one.
+
+        It is asked when nothing was ever seen in it, and a batch is about to be called absent. A stub that answers
+        whatever it is asked with an empty page is no listing; where nobody can tell, the answer is no.
+        """
+        ...
+
     async def status(self, remote: str) -> RemoteBatch | None:
         """Asks for one batch; None when the provider does not know it (which may be true only for a moment)."""
         ...

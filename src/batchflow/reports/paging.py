@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, TypeVar
 
-from batchflow.model.state import Batch, Delivery, Event, Run, Setback
+from batchflow.model.state import Batch, Delivery, Entry, Event, Intent, Run, Setback
 from batchflow.ports.state import StateStore
 
-T = TypeVar("T", Run, Batch, Delivery, Setback, Event)
+T = TypeVar("T", Run, Batch, Delivery, Setback, Event, Intent, Entry)
 
 
 async def every(
@@ -17,4 +17,5 @@ async def every(
     while page := await store.find(kind, where, after=after, newest=newest):
         for one in page:
             yield one
-        after = page[-1].id
+        last = page[-1]
+        after = last.token if isinstance(last, Intent) else last.id

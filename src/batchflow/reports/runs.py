@@ -8,6 +8,7 @@ import msgspec
 
 from batchflow.machine.batch import TERMINAL
 from batchflow.machine.run import OPEN, standing
+from batchflow.machine.soundness import wrong_sums
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
 from batchflow.model.state import Batch, BatchState, Run
@@ -121,9 +122,7 @@ def money(books: Mapping[str, int], budget: int | None) -> Money:
 
 def balanced(books: Mapping[str, int]) -> bool:
     """Tell whether every record and every row is in exactly one place."""
-    records = books["skipped"] + books["duplicate"] + books["unbuildable"] + books["built"]
-    places = ("waiting", "in_flight", "collected", "delivered", "dead", "canceled")
-    return books["read"] == records and books["rows"] == sum(books[place] for place in places)
+    return not any(wrong_sums(books))
 
 
 def worry(batch: Batch) -> str:

@@ -25,6 +25,8 @@ class Evidence:
         """Tokens read so far, by remote id."""
         self.shown: dict[str, RemoteBatch] = {}
         """Candidates that a listing has shown: one that a later listing leaves out is still there."""
+        self.lists = False
+        """A listing has shown something, so an empty one is no stub."""
 
     async def read(self, kit: Kit, remotes: Iterable[RemoteBatch], ours: Collection[str]) -> None:
         """Read the tokens of ended batches that are not known yet."""

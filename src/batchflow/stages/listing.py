@@ -41,12 +41,13 @@ async def result_lines(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[tuple[li
     rest: list[bytes] = []
     try:
         async for piece in pieces:
-            head, newline, tail = piece.rpartition(b"\n")
-            if not newline:
+            cut = piece.rfind(b"\n") + 1
+            if not cut:
                 rest.append(piece)
                 continue
-            lines = [line for line in BytesIO(b"".join([*rest, head, newline])).readlines() if not line.isspace()]
-            rest = [tail] if tail else []
+            whole = BytesIO(b"".join([*rest, memoryview(piece)[:cut]]))
+            lines = [line for line in whole.readlines() if not line.isspace()]
+            rest = [piece[cut:]] if cut < len(piece) else []
             if lines:
                 yield lines, sum(map(len, lines))
     finally:

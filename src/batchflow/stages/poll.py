@@ -26,6 +26,7 @@ async def poll(kit: Kit, lookout: Lookout, evidence: Evidence, *, soon: float = 
     if not flying:
         return
     listed = {remote.id: remote for remote in await _listed(kit, flying)}
+    evidence.lists |= bool(listed)
     for remote in listed.values():
         lookout.seen(remote.created_at)
     for batch in flying:

@@ -1,5 +1,6 @@
 """Reopen: whatever waited for a person is looked at again when a run is picked up."""
 
+import contextlib
 from collections import Counter
 
 import msgspec
@@ -17,15 +18,9 @@ DIED = "the process died in the middle of the call"
 
 async def reopen(kit: Kit) -> None:
     """Make everything that waited due again, and call POSTs that died with their process what they are: in doubt."""
-    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
-        await _doubt(kit, batch)
-    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.HELD}):
-        stepped = step(batch, Reopened(wake_at=kit.now()))
-        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
-    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.DRAFTED}):
-        if batch.wake_at is not None and batch.wake_at > kit.now():
-            # What put it off may be mended, and whoever mended it sits and waits: one call more does no harm.
-            await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
+    await doubt_dead_calls(kit)
+    await look_again(kit)
+    await _try_again(kit)
     for part in await kit.every(Delivery, {"run": kit.run, "state": DeliveryState.PARKED}):
         due = msgspec.structs.replace(
             part, version=part.version + 1, state=DeliveryState.DUE, attempts=0, wake_at=kit.now(), why=""
@@ -33,6 +28,26 @@ async def reopen(kit: Kit) -> None:
         await kit.commit(Put(due))
     for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.COLLECTED}):
         await settle(kit, batch.id)
+
+
+async def doubt_dead_calls(kit: Kit) -> None:
+    """Put the POSTs of a dead process in doubt. Whoever holds the lease without being in a call knows that they are dead."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
+        await _doubt(kit, batch)
+
+
+async def look_again(kit: Kit) -> None:
+    """Put held batches in doubt once more: what could not be told then may be told now."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.HELD}):
+        stepped = step(batch, Reopened(wake_at=kit.now()))
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+
+
+async def _try_again(kit: Kit) -> None:
+    """Send now what was put off: whoever mended the reason sits and waits, and one call more does no harm."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.DRAFTED}):
+        if batch.wake_at is not None and batch.wake_at > kit.now():
+            await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
 
 
 async def _doubt(kit: Kit, batch: Batch) -> None:
@@ -81,7 +96,8 @@ async def _learnt_binding(kit: Kit) -> Binding:
     """Ask for a listing: it is from a reply that a provider learns whose account it uses."""
     pages = kit.provider.list()
     try:
-        await anext(pages, None)
+        with contextlib.suppress(errors.NoListing):
+            await anext(pages, None)
     finally:
         await pages.aclose()
     return kit.provider.binding()

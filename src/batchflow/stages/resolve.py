@@ -10,7 +10,7 @@ import msgspec
 
 from batchflow.machine.backoff import backoff
 from batchflow.machine.batch import Adopted, Doubted, GivenUp, Vanished, step
-from batchflow.machine.claims import SLACK, Adopt, Ask, GoneMissing, Verdict, Wait, candidates_of, judge
+from batchflow.machine.claims import SLACK, WATCH, Adopt, Ask, GoneMissing, Verdict, Wait, candidates_of, judge
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
@@ -18,10 +18,9 @@ from batchflow.model.state import Batch, BatchState, Binding, Intent, IntentStat
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
-from batchflow.stages.sight import left_out
+from batchflow.stages.sight import disbelief
 
 LOOK_AGAIN = 15.0
-WATCH = 48 * 3600.0
 
 
 async def resolve(kit: Kit, evidence: Evidence) -> None:
@@ -52,7 +51,7 @@ async def resolve(kit: Kit, evidence: Evidence) -> None:
     grace = kit.parts.rules.submit.grace
     verdicts = judge(intents, unknown, evidence.tokens, now=started, grace=grace)
     for intent in mine:
-        await _obey(kit, doubted[intent.token], intent, verdicts[intent.token], started)
+        await _obey(kit, doubted[intent.token], intent, verdicts[intent.token], started, evidence)
 
 
 async def _in_doubt(kit: Kit, intent: Intent) -> bool:
@@ -105,7 +104,9 @@ async def _without_intent(kit: Kit, batches: Sequence[Batch]) -> None:
 async def _unknown(kit: Kit, intents: Sequence[Intent], evidence: Evidence) -> list[RemoteBatch]:
     """List the batches that no fact of ours names, and those that an earlier listing showed and this one leaves out."""
     since = min(intent.watermark for intent in intents) - SLACK
-    found = {remote.id: remote for remote in await list_until(kit, since) if remote.created_at >= since}
+    listed = await list_until(kit, since)
+    evidence.lists |= bool(listed)
+    found = {remote.id: remote for remote in listed if remote.created_at >= since}
     for id in evidence.shown.keys() - found.keys() - evidence.tokens.keys():
         remote = await kit.provider.status(id)
         if remote is not None:
@@ -114,7 +115,7 @@ async def _unknown(kit: Kit, intents: Sequence[Intent], evidence: Evidence) -> l
     return [remote for id, remote in found.items() if id not in known]
 
 
-async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, started: float) -> None:
+async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, started: float, evidence: Evidence) -> None:
     match verdict:
         case Adopt(remote=remote, proven=proven):
             fact = Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="adopted")
@@ -123,8 +124,8 @@ async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, starte
             settled = [Put(_changed(intent, state=IntentState.ACCEPTED)), Note(fact)] if proven else []
             await _move(kit, batch, adopted, settled)
         case GoneMissing():
-            if hidden := await left_out(kit, intent.watermark - SLACK):
-                await _unseen(kit, batch, intent, f"the listing leaves out {hidden}, which exists", patience=2.0)
+            if why := await disbelief(kit, intent.watermark - SLACK, evidence):
+                await _unseen(kit, batch, intent, why, patience=2.0)
             else:
                 await _gone(kit, batch, intent)
         case Ask(why=why):
@@ -153,9 +154,12 @@ async def _unseen(kit: Kit, batch: Batch, intent: Intent, why: str, *, patience:
 
 
 async def _gone(kit: Kit, batch: Batch, intent: Intent) -> None:
-    """Make it payable again, or leave that to a person; either way keep looking out for it."""
+    """Make it payable again, or leave that to a person; either way keep looking out for it.
+
+    A run that is being canceled sends nothing again, so there is nothing to leave to anybody.
+    """
     absent = _changed(intent, state=IntentState.ABSENT, watch_until=kit.now() + WATCH)
-    if kit.parts.rules.submit.on_absent == "hold":
+    if kit.parts.rules.submit.on_absent == "hold" and not (await kit.current()).cancel:
         why = "it is not in the listing, so most likely it was never created; `on_absent: hold` leaves sending it again to you"
         await _move(kit, batch, GivenUp(why=why), [])
         return

@@ -1,7 +1,8 @@
 """Twins: a batch that was thought never to have been created shows up after its rows were sent again.
 
-This is the one residual risk of paying twice. The late batch is found by its token, never by its count; the twin that has
-not finished is canceled, both are collected, the first success of each row wins, and the rest is booked as waste.
+This is the one residual risk of paying twice. The late batch is found by its token, never by its count. Where its rows were
+not sent again yet, it simply is the batch. Else the twin that has not finished is canceled, both are collected, the first
+success of each row wins, and the rest is booked as waste.
 """
 
 from array import array
@@ -9,7 +10,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from batchflow.machine.batch import TERMINAL
+from batchflow.machine.batch import Deferred, TurnedUp, step
+from batchflow.machine.claims import WATCH
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Entry, Intent, IntentState, Remote
@@ -29,24 +31,50 @@ async def find_twins(kit: Kit, watched: Sequence[Intent], listed: Sequence[Remot
     await evidence.read(kit, unknown, by_token.keys())
     for remote in unknown:
         if intent := by_token.get(evidence.tokens.get(remote.id, "")):
-            await _meet(kit, intent, remote)
+            await meet(kit, intent, remote)
 
 
-async def _meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
+async def meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
     """Note the fact. What can still be joined with its twin is; what comes after the twin was collected is waste."""
     batch = await kit.batch(intent.batch)
     fact = Note(Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="late"))
     met = Put(msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED, watch_until=None))
-    text = (
-        f"{remote.id} was created after all, {kit.now() - intent.at:.0f} s ago; what it cost twice is booked as waste"
+    late = f"{remote.id} was created after all, {kit.now() - intent.at:.0f} s ago"
+    told = kit.event("batch.twin", batch.id, f"{late}; what it cost twice is booked as waste")
+    match batch.state:
+        case BatchState.DRAFTED | BatchState.IN_DOUBT | BatchState.HELD:
+            told = kit.event("batch.resolved.running", batch.id, f"{late}; nothing was paid twice")
+            await kit.commit(fact, met, told, *await _take(kit, batch, intent, remote))
+        case BatchState.RUNNING | BatchState.CANCELING:
+            await kit.commit(fact, met, told)
+            if batch.proven:
+                await kit.provider.cancel(batch.remote)
+        case BatchState.ENDED:
+            # A download that is under way would not know of it: its commit is made stale.
+            stepped = step(batch, Deferred(wake_at=kit.now(), why=f"{late}, and is joined with it"))
+            await kit.commit(fact, met, told, Put(stepped.batch), Count(kit.run, stepped.books))
+        case BatchState.SUBMITTING:
+            return  # its call will be answered: then is the time
+        case _:
+            await kit.commit(fact, met, told, *await _waste(kit, batch, intent, remote))
+
+
+async def _take(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> list[Step]:
+    """Make it the batch. A call made since, whose fate is unknown, is watched: it could turn up like this one."""
+    stepped = step(
+        batch, TurnedUp(wake_at=kit.now(), token=intent.token, remote=remote.id, expires_at=remote.expires_at)
     )
-    told = kit.event("batch.twin", batch.id, text)
-    if batch.state in {BatchState.RUNNING, BatchState.CANCELING}:
-        await kit.commit(fact, met, told)
-        if batch.proven:
-            await kit.provider.cancel(batch.remote)
-    elif batch.state in {BatchState.COLLECTED, *TERMINAL}:
-        await kit.commit(fact, met, told, *await _waste(kit, batch, intent, remote))
+    others = await kit.store.find(Intent, {"batch": batch.id, "state": IntentState.OPEN})
+    watched = [
+        Put(
+            msgspec.structs.replace(
+                other, version=other.version + 1, state=IntentState.ABSENT, watch_until=kit.now() + WATCH
+            )
+        )
+        for other in others
+        if other.token != intent.token
+    ]
+    return [Put(stepped.batch), Count(kit.run, stepped.books), *watched]
 
 
 async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> list[Step]:

@@ -126,6 +126,10 @@ class ProviderContract:
         async with aclosing(provider.list()) as pages:
             assert [page.batches async for page in pages] == [()]
 
+    async def test_asking_whether_it_can_list_makes_nothing(self, provider: Provider) -> None:
+        assert isinstance(await provider.can_list(), bool)
+        assert await self.listed(provider) == []
+
     async def test_a_listing_may_be_left_early(self, provider: Provider) -> None:
         await provider.submit(self.pack())
         pages = provider.list()

@@ -421,3 +421,27 @@ async def test_a_server_that_leaves_things_out_is_understood(sim, connect, pack,
         assert (await provider.status(batch.id)).count == 3
         (page,) = await pages(provider)
     assert [told.ended for told in page.batches] == [True]
+
+
+async def test_the_api_minds_what_its_listing_is_asked_so_an_empty_one_is_believed(sim, connect):
+    async with connect(sim.url) as provider:
+        assert await provider.can_list()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "believed"),
+    [(400, b"{}", True), (422, b"{}", True), (200, b'{"data":[]}', False), (200, b"<html>", False), (404, b"", False)],
+)
+async def test_a_listing_that_answers_nonsense_like_everything_else_proves_nothing(
+    serve, connect, status, body, believed
+):
+    async with serve(saying(status, body)) as server, connect(server.url) as provider:
+        assert await provider.can_list() is believed
+    assert "limit=0" in server.heard[0].head
+
+
+@pytest.mark.parametrize("status", [401, 429, 503])
+async def test_trouble_is_no_word_about_the_listing(serve, connect, status):
+    async with serve(saying(status, b"{}")) as server, connect(server.url) as provider:
+        with pytest.raises(Refused):
+            await provider.can_list()

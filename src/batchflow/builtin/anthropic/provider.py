@@ -40,6 +40,7 @@ MOST_BYTES = 255_000_000
 """The API takes 256 MB, and does not say whether decimal or binary: the smaller one, less a margin for a proxy's taste."""
 LONGEST_NAME = 64
 _ABOUT_PARAMS = frozenset({Word.INVALID, Word.TOO_LARGE, Word.UNKNOWN_MODEL, Word.CONTEXT_EXCEEDED})
+_NONSENSE = frozenset({400, 422})
 _SEND_PATIENCE = 600.0
 
 
@@ -144,6 +145,16 @@ class AnthropicProvider:
             if after in seen:  # ending here quietly would make a lost batch look absent
                 raise BadReply(f"{what} goes in circles: batch {after} ends two pages.")
             seen.add(after)
+
+    async def can_list(self) -> bool:
+        """Asks for a page of no batches, which the API refuses as nonsense. What answers that, answers anything."""
+        what = "Asking whether batches are listed"
+        reply = await self._get(what, BATCHES, {"limit": 0})
+        if reply.good or verdicts.no_listing(reply):
+            return False
+        if reply.status in _NONSENSE:
+            return True
+        raise self._safe(verdicts.refused(what, reply))
 
     async def status(self, remote: str) -> RemoteBatch | None:
         what = f"Looking at batch {remote}"

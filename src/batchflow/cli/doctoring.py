@@ -1,0 +1,126 @@
+"""The doctor: gathers findings from a state folder, says them by gravity, and mends what loses nothing."""
+
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+
+from batchflow.cli.exits import Exit
+from batchflow.cli.figures import count, size
+from batchflow.cli.looking import opened_store
+from batchflow.cli.output import BOLD, RED, data, facts, remark, styled
+from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.wishes import driver_of, lent
+from batchflow.engine.lease import is_dead
+from batchflow.extend.facade import Plugins
+from batchflow.model.errors import Locked, RunRefused
+from batchflow.model.state import Run
+from batchflow.ports.blobs import BlobStore
+from batchflow.ports.state import StateStore
+from batchflow.reports.agreement import Looked, all_named, is_paid, laws, objects, orphans, strangers
+from batchflow.reports.findings import Finding, Grade
+from batchflow.reports.paging import every
+from batchflow.reports.runs import find_run
+from batchflow.reports.stuck import stuck
+
+GRAVITY = tuple(Grade)
+CODES = {
+    Grade.DAMAGE: Exit.STORE,
+    Grade.PERSON: Exit.PAUSED,
+    Grade.RESUME: Exit.IN_FLIGHT,
+    Grade.PASSES: Exit.DELIVERED,
+}
+
+
+class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` prints."""
+
+    findings: tuple[Finding, ...]
+    repaired: tuple[str, ...]
+    looked: Looked
+
+
+async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: Path | None) -> Exit:
+    """Examine, mend if that is wanted, and say what is left."""
+    place = found(state)
+    blobs: BlobStore = Plugins(entry_points=False).blob_store("folder")(path=place / OBJECTS)
+    looked = Looked()
+    async with opened_store(place) as store:
+        findings = await _examined(store, blobs, wanted, looked, quick=quick)
+        repaired = [done for one in findings if one.repair and repair and (done := await _mended(store, blobs, one))]
+        if repaired:
+            looked = Looked()
+            findings = await _examined(store, blobs, wanted, looked, quick=quick)
+    diagnosis = Diagnosis(findings=tuple(findings), repaired=tuple(repaired), looked=looked)
+    facts(diagnosis) if json else _show(diagnosis)
+    return CODES[findings[0].grade] if findings else Exit.DELIVERED
+
+
+async def _examined(store: StateStore, blobs: BlobStore, wanted: str, looked: Looked, *, quick: bool) -> list[Finding]:
+    """Find everything, the gravest first."""
+    findings: list[Finding] = []
+    try:
+        runs = [await find_run(store, wanted)] if wanted else [run async for run in every(store, Run, {})]
+    except ValueError as error:
+        return [_unreadable("", error)]
+    for run in runs:
+        try:
+            findings += await _one(store, blobs, run, looked, quick=quick)
+        except ValueError as error:
+            findings.append(_unreadable(run.id, error))
+    if not wanted:
+        findings += [one async for one in strangers(blobs, [run.id for run in runs])]
+    return sorted(findings, key=lambda one: GRAVITY.index(one.grade))
+
+
+async def _one(store: StateStore, blobs: BlobStore, run: Run, looked: Looked, *, quick: bool) -> list[Finding]:
+    holder = await store.holder(f"run/{run.id}")
+    dead = holder if holder is not None and is_dead(holder, socket.gethostname()) else None
+    driver = None if dead else holder
+    findings = [one async for one in stuck(store, run, driver=driver, dead=dead, now=time.time())]
+    if driver is None:
+        findings += [one async for one in orphans(store, blobs, run)]
+    wrong = [one async for one in laws(store, run, looked, driven=driver is not None)]
+    if driver is not None or await driver_of(store, run) is None:
+        findings += wrong  # else somebody began to drive it while it was read, and the counts mean nothing
+    return findings + [one async for one in objects(store, blobs, run, looked, quick=quick)]
+
+
+def _unreadable(run: str, error: ValueError) -> Finding:
+    """Tell of a state or a value that no version of this program writes."""
+    where = f"run {run}" if run else "the store"
+    return Finding(grade=Grade.DAMAGE, run=run, subject=run, sentence=f"{where} holds what cannot be read: {error}.")
+
+
+async def _mended(store: StateStore, blobs: BlobStore, one: Finding) -> str:
+    """Mend one thing under the lease of its run, after a second look; empty when it could not be or need not be."""
+    run = await store.get(Run, one.run)
+    if run is None:
+        raise RunRefused(f"run {one.run} is not in the store any more")
+    try:
+        async with lent(store, run):  # which takes the lease from the dead
+            if one.subject.startswith("run/"):
+                return f"the lease of run {run.id} is free"
+            if one.subject in await all_named(store, run) or await is_paid(store, one.subject):
+                return ""
+            await blobs.delete(one.subject)
+            return f"object {one.subject} is removed"
+    except Locked:
+        return ""
+
+
+def _show(found: Diagnosis) -> None:
+    for done in found.repaired:
+        remark(f"{styled('repaired:', BOLD)} {done}")
+    for one in found.findings:
+        data(one.sentence)
+        for command in one.say:
+            remark(f"{styled('say:', BOLD)}   {command}")
+    looked = found.looked
+    read = f"{count(looked.runs, 'run')}, {count(looked.batches, 'batch', 'batches')}, {count(looked.objects, 'object')} ({size(looked.bytes)})"
+    damaged = sum(one.grade is Grade.DAMAGE for one in found.findings)
+    if damaged:
+        remark(f"{styled('damage:', RED)} {count(damaged, 'thing')} in {read}")
+    else:
+        remark(f"store and objects agree: {read}")

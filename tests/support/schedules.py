@@ -428,6 +428,8 @@ class Schedule:
             with suppress(BatchflowError):
                 self.asked_again = True
                 await flow.retry(job, last, words)
+        elif last is not None and last.by_operator:
+            await flow.resume(job, last)  # whoever paused it has the last word
         else:
             await flow.run(job)
 

@@ -31,6 +31,10 @@ CALLS = [
     "create:{}:reset_before,at_byte=100",
     "create:{}:reset_after",
     "create:{}:late,seconds=20",
+    "create:{}:late,seconds=45",
+    "create:{0}:reset_after & create:{0}:unlisted,seconds=25",
+    "create:{0}:status_after,status=504 & create:{0}:unlisted,seconds=45",
+    "create:{0}:slow,seconds=90,when=before & create:{0}:unlisted,seconds=50",
     "create:{}:slow,seconds=90",
     "create:{}:slow,seconds=90,when=before",
     "create:{}:redirect",
@@ -90,7 +94,7 @@ PLACES = [
 SECONDS = [0.2, 1, 3, 10, 30, 100]
 
 creates = [call for call in CALLS if call.startswith("create")]
-faults = st.builds(str.format, st.sampled_from(creates) | st.sampled_from(CALLS), st.integers(1, 4))
+faults = st.builds(str.format, st.sampled_from(creates) | st.sampled_from(CALLS), st.integers(1, 3))
 deaths = st.tuples(st.sampled_from(PLACES), st.integers(1, 12))
 """A process ends when it comes to such a place for the n-th time."""
 

@@ -342,7 +342,7 @@ class Schedule:
 
     def fault(self, flag):
         """Makes some later call go wrong."""
-        faults, more = self.server.faults, FaultPlan.parse([flag])
+        faults, more = self.server.faults, FaultPlan.parse(flag.split(" & "))
         faults.plan = faults.plan.plus(more)
         faults._seen += [0] * len(more.rules)
         faults._done += [0] * len(more.rules)

@@ -70,9 +70,8 @@ def test_a_paused_run_says_why_in_the_words_of_the_pause(simulate, shop_of):
 def test_a_held_batch_is_explained_and_its_words_are_offered(simulate, shop_of):
     shop = shop_of(simulate("create:1:status,status=500"), more="submit: {grace: 1s, on_absent: hold}")
     assert quickly() == Exit.PAUSED
-    code, found = findings(shop)
+    code, [one] = findings(shop)
     assert code == Exit.PAUSED
-    one = only(found, "Of its money is known")
     assert "is held: it is not in the listing" in one["sentence"]
     assert "may have been paid" in one["sentence"]
     assert [words.split()[1] for words in one["say"]] == ["reconcile"] * 3

@@ -57,7 +57,8 @@ def test_work_in_flight_is_not_touched_with_another_accounts_key(flying, verb):
     assert {name for name in after if after[name] != before.get(name, 0)} == {"list"}
     flying.write(key="one")
     flying.sim.clock.advance(4000)
-    assert flying("run").code == Exit.DELIVERED  # a cancel that was refused is not waiting to be obeyed
+    assert flying("run").code == Exit.DELIVERED
+    assert flying("ps", "--json").facts[0]["state"] == "done"  # a cancel that was refused is not waiting to be obeyed
     assert (flying.asked, len(flying.lines())) == (4, 4)
 
 

@@ -210,7 +210,7 @@ async def test_a_process_that_slept_in_the_middle_of_a_call_does_not_finish_it(b
 
     bench.simulate()
     clock = Sleepy(speed=100.0)
-    blobs = Closing(folder(path=bench.folder / "state" / "objects"), clock, n=2)
+    blobs = Closing(folder(path=bench.folder / "state" / "objects"), clock, n=4)
     report = await bench.run(bench.job(8, request=build, rules=rules(grace=20.0)), clock=clock, blobs=blobs)
     bench.check(report, asked=8, good=8)
     stats = bench.sim.stats()

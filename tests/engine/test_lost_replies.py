@@ -2,6 +2,8 @@
 
 import pytest
 from bench import rules
+from schedules import Schedule
+from virtual import no_threads
 
 from batchflow.model.state import Batch, BatchState, Intent, IntentState, RunState
 
@@ -181,3 +183,16 @@ async def test_the_intent_is_settled_once_its_batch_is_known(bench):
         (intent,) = await flow.store.find(Intent, {"run": report.run.id})
         (batch,) = await flow.store.find(Batch, {"run": report.run.id})
     assert (intent.state, batch.state, batch.proven) == (IntentState.ACCEPTED, BatchState.DELIVERED, True)
+
+
+def test_nothing_is_sent_beside_a_lost_batch_of_the_same_size_though_it_has_been_lost_for_hours(tmp_path):
+    """A listing that is out of order, and a clock that jumps: the schedule looks at every create call that arrives."""
+    with no_threads():
+        schedule = Schedule(tmp_path, seed=1, rows=9, most=4, flying=2, words=[])
+        schedule.fault("create:1:status_after,status=500")
+        schedule.fault("list:2+:status,status=500,count=8")
+        schedule.go(1.0)
+        schedule.wall(2 * 3600.0)
+        schedule.go(20.0)
+        schedule.finish()
+        schedule.close()

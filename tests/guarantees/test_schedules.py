@@ -135,6 +135,10 @@ class Story(RuleBasedStateMachine):
         self._schedule.die(*death)
         self._do(self._schedule.go, seconds)
 
+    @rule()
+    def somebody_else_makes_a_batch_of_the_same_size(self):
+        self._schedule.lookalike()
+
     @rule(seconds=st.sampled_from(SECONDS))
     def the_network_is_down_for(self, seconds):
         self._schedule.down(seconds)
@@ -183,8 +187,8 @@ def tell(schedules, number):
         max_examples=schedules, stateful_step_count=STEPS, deadline=None, database=None, print_blob=True,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
-    # Operators are heard less often than in real time: each listening costs as much as a call.
-    with no_threads(), patch.object(driver, "LISTEN", 5.0):
+    # The loop looks round less often than in real time, for most of a schedule is waiting: each look costs as much as a call.
+    with no_threads(), patch.object(driver, "LISTEN", 30.0), patch.object(driver, "IDLE", 2.0):
         run_state_machine_as_test(seed(number)(Story), settings=rules, _min_steps=STEPS)
 
 

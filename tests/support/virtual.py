@@ -96,7 +96,11 @@ class Wire(httpx2.AsyncBaseTransport):
         await self._heard(request.method, request.url.path, body)
         ended = _Ended()
         reply = _Reply(body, ended)
-        await self._app(_scope(request, ended), reply.receive, reply.send)
+        work = asyncio.ensure_future(self._app(_scope(request, ended), reply.receive, reply.send))
+        try:
+            await asyncio.shield(work)
+        finally:
+            ended.close()  # whoever waited no longer does; the server finishes what it has begun
         reply.finish()
         await self._pass("call answered")
         if not reply.status:
@@ -164,7 +168,12 @@ class _Reply:
         self.status = 0
         self.headers = []
         self.pieces = []
-        self.whole = False
+        self._whole = False
+
+    @property
+    def torn(self):
+        """Tells whether the connection ended before the body did."""
+        return not self._whole
 
     async def receive(self):
         if self._ended.is_closing():
@@ -179,7 +188,7 @@ class _Reply:
             self.status, self.headers = message["status"], message["headers"]
         else:
             self.pieces.append(message.get("body", b""))
-            self.whole = not message.get("more_body")
+            self._whole = not message.get("more_body")
 
     def finish(self):
         """Takes what was written past HTTP: a head and a body that ends where the connection does."""
@@ -188,7 +197,7 @@ class _Reply:
             first, *lines = head.split(b"\r\n")
             self.status = int(first.split()[1])
             self.headers = [tuple(line.split(b": ", 1)) for line in lines]
-            self.pieces, self.whole = [body], True
+            self.pieces, self._whole = [body], True
 
 
 class _Pieces(httpx2.AsyncByteStream):
@@ -202,7 +211,7 @@ class _Pieces(httpx2.AsyncByteStream):
         for piece in self._reply.pieces:
             self._touch("reply on its way")
             yield piece
-        if not self._reply.whole:
+        if self._reply.torn:
             raise httpx2.RemoteProtocolError("peer closed connection without sending complete message body")
 
 

@@ -21,7 +21,7 @@ class Exit(IntEnum):
     CREDENTIALS = 6, "The API key is missing or not accepted."
     UNREACHABLE = 7, "The API could not be reached, or did not answer usefully, for as long as the policy allows."
     PLUGIN = 8, "A plugin failed."
-    STORE = 9, "The state store is in use elsewhere, was written by a newer batchflow, or cannot be used."
+    STORE = 9, "The state store is in use elsewhere, was written by a newer batchflow, is damaged, or cannot be used."
     IN_FLIGHT = 10, "Work is left in flight, and can be resumed."
     INTERRUPTED = 130, "Interrupted. Everything done is kept, and the run can be resumed."
 

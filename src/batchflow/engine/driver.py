@@ -45,6 +45,8 @@ SUBMITS = 2
 LISTEN = 0.5
 """How often wishes typed elsewhere are looked for."""
 IDLE = 0.25
+LONGEST = 5.0
+"""How long to wait, at first and at most, where something is due that cannot begin: what frees it rings the bell."""
 AGENDA = 200
 SHORT = 16
 """Letters of an id that a person types."""
@@ -71,6 +73,10 @@ class Driver:
         self._hands: set[str] = set()
         """The steps being done, one name each; a step is never begun twice at once."""
         self._bell = anyio.Event()
+        self._idle = 0
+        """Rounds in a row that began nothing."""
+        self._next_look = math.inf
+        """When the next batch in flight is due."""
         self._stopping = False
         self._leave_at = None if wait is None else clock.boot() + wait
         self._failure: errors.BatchflowError | None = None
@@ -128,6 +134,7 @@ class Driver:
                 return False
         except (errors.Stale, errors.IllegalTransition) as error:
             await self._outdated(error)
+        self._idle = 0 if started else self._idle + 1
         if not started:
             await self._nap()
         return True
@@ -138,23 +145,49 @@ class Driver:
             await self._lease.renew(self._lost)
 
     async def _nap(self) -> None:
-        """Sleep until a step is done, something is due, or it is time to listen again."""
-        now = self._clock.now()
-        wake = await self._kit.store.next_wake(self._kit.run)
-        delay = IDLE if wake is None or wake <= now else wake - now
+        """Sleep until a step is done, something is due, or an operator wishes something."""
+        until = self._clock.boot() + await self._rest()
         async with anyio.create_task_group() as nap:
-            nap.start_soon(self._alarm, min(delay, LISTEN), nap.cancel_scope)
+            nap.start_soon(self._alarm, until, nap.cancel_scope)
             await self._bell.wait()
             nap.cancel_scope.cancel()
 
-    async def _alarm(self, seconds: float, scope: anyio.CancelScope) -> None:
-        await self._clock.sleep(seconds)
+    async def _rest(self) -> float:
+        """Say how long nothing can begin by itself, as far as can be known."""
+        now = self._clock.now()
+        waits = [self._trouble.not_before - now, self._next_look - now]
+        if self._reader is not None:
+            waits.append(self._reader.resting_until - now)
+        if self._leave_at is not None:
+            waits.append(self._leave_at - self._clock.boot())
+        wake = await self._kit.store.next_wake(self._kit.run)
+        if wake is not None:
+            waits.append(wake - now)
+        if wake is None or wake <= now:
+            waits.append(min(IDLE * 2 ** min(self._idle - 1, 10), LONGEST))
+        return min(wait for wait in waits if wait > 0)
+
+    async def _alarm(self, until: float, scope: anyio.CancelScope) -> None:
+        """Wake the loop at its time, or sooner for a wish: one small question instead of a whole round."""
+        while (left := until - self._clock.boot()) > 0:
+            await self._clock.sleep(min(left, LISTEN))
+            if left > LISTEN and await self._is_wanted():
+                break
         scope.cancel()
+
+    async def _is_wanted(self) -> bool:
+        try:
+            return bool(await self._wishes(limit=1))
+        except errors.BatchflowError:
+            return True  # the next round meets the same trouble, and knows what to do about it
+
+    async def _wishes(self, *, limit: int = 1000) -> Sequence[Wish]:
+        return await self._kit.store.find(Wish, {"run": self._kit.run, "done_at": None}, limit=limit)
 
     async def _obey(self, tasks: TaskGroup) -> Run:
         """Do what operators asked for, and note when this process has waited long enough."""
         kit = self._kit
-        for wish in await kit.store.find(Wish, {"run": kit.run, "done_at": None}):
+        for wish in await self._wishes():
             run = await kit.current()
             done = Put(msgspec.structs.replace(wish, version=wish.version + 1, done_at=kit.now()))
             if wish.verb == "cancel" and not run.cancel:
@@ -190,6 +223,8 @@ class Driver:
         before = len(self._hands)
         now = self._clock.now()
         moving = {batch.id: batch for batch in await self._kit.every(Batch, {"run": run.id, "state": MOVING_STATES})}
+        looks = [batch.wake_at for batch in moving.values() if batch.wake_at is not None and batch.wake_at > now]
+        self._next_look = min(looks, default=math.inf)
         self._start_reading(run, tasks, moving)
         self._start_moving(tasks, moving, now)
         await self._start_agenda(run, tasks, moving, now)

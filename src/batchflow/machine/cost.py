@@ -41,8 +41,9 @@ def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
 def total(price: Price, usages: Iterable[Usage], *, batch: bool) -> tuple[Nano, Nano]:
     """Says the same of several answers of one model: those without cache, tools or bands by the sum of their tokens."""
     paid = listed = fresh = output = 0
+    banded = price.above is not None
     for usage in usages:
-        if price.above is None and _plain(usage):
+        if not banded and _plain(usage):
             fresh += usage.input_tokens or 0
             output += usage.output_tokens or 0
         else:
@@ -62,6 +63,8 @@ def _plain(usage: Usage) -> bool:
     if usage.cache_read_input_tokens or usage.cache_creation_input_tokens or usage.inference_geo == "us":
         return False
     split, tools = usage.cache_creation, usage.server_tool_use
+    if split is None and tools is None:
+        return True
     return (split is None or split == _NOTHING_WRITTEN) and (tools is None or not tools.web_search_requests)
 
 

@@ -165,7 +165,7 @@ def at_most(batch: Batch) -> str:
 
 def _adopted(id: str, *, proven: bool) -> str:
     if proven:
-        return f"{id} carries its token: it is ours, it is collected, and nothing is paid twice"
+        return f"{id} carries its token: it is ours. It is collected when the run goes on, and nothing is paid twice"
     return (
         f"an operator says that it is {id}. Its token is read when it has ended: should it be somebody else's, it is given "
         "back untouched, and the search goes on"

@@ -81,7 +81,7 @@ async def orphans(store: StateStore, blobs: BlobStore, run: Run) -> AsyncGenerat
             text = f"object {name} holds answers that were paid for, and their batch is not in the store: is it older than its objects?"
             yield Finding(grade=Grade.DAMAGE, run=run.id, subject=name, sentence=text)
         else:
-            text = f"object {name} was written by a process that died before it could say so: nothing refers to it."
+            text = f"object {name} is left over, of a process that died or of answers that were fetched again: nothing refers to it."
             yield Finding(
                 grade=Grade.PASSES,
                 run=run.id,

@@ -106,8 +106,10 @@ def _sentence(batch: Batch, intent: Intent | None, remote: str, shown: Sequence[
 def _money(batch: Batch, intent: Intent | None, remote: str) -> str:
     if remote:
         return f"It is {remote}: what was answered in it is paid for, {at_most(batch)}"
-    left = f" a byte of its create call left at {instant(intent.last_byte_at)} at the latest, and" if intent else ""
-    return f"Of its money is known that{left} {at_most(batch)} may have been paid"
+    if intent is None:
+        return f"{at_most(batch).capitalize()} may have been paid"
+    left = instant(intent.last_byte_at)
+    return f"The last byte of its create call may have left at {left}, and {at_most(batch)} may have been paid"
 
 
 def _shown(shown: Sequence[Candidate] | None) -> str:

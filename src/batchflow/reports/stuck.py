@@ -21,9 +21,10 @@ async def stuck(
     at_rest = run.state in {RunState.DONE, RunState.CANCELED}
     if dead is not None:
         yield _left_behind(run, dead)
-    if not at_rest and driver is None:
+    unclear = await doubts(store, run)
+    if not at_rest and driver is None and not any(doubt.batch in run.why for doubt in unclear):
         yield _undriven(run)
-    for doubt in await doubts(store, run):
+    for doubt in unclear:
         grade = Grade.PERSON if doubt.state == BatchState.HELD else Grade.PASSES if driver else Grade.RESUME
         say = (f"batchflow reconcile {run.id[:SHORT]} {doubt.batch[:SHORT]}", *doubt.say)
         yield Finding(grade=grade, run=run.id, subject=doubt.batch, sentence=doubt.sentence, say=say)

@@ -75,14 +75,14 @@ class Joiner:
                 yield lines, order[start:end] if order is not None else array("I", range(start, end))
                 start = end
 
-    async def _as_received(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], list[int]]]:
+    async def _as_received(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], Sequence[int]]]:
         async for lines, rows in self._placed():
             kept = [(line, row) for line, row in zip(lines, rows, strict=True) if _kept(row, only)]
             for start in range(0, len(kept), CHUNK):
                 chunk = kept[start : start + CHUNK]
                 yield [line for line, _ in chunk], [row for _, row in chunk]
 
-    async def _in_order(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], list[int]]]:
+    async def _in_order(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], Sequence[int]]]:
         none = b""  # no line is empty
         slots = [none] * self._batch.count
         async for lines, rows in self._placed():
@@ -90,7 +90,11 @@ class Joiner:
                 if row != NO_ROW:
                     slots[row] = line
         for start in range(0, len(slots), CHUNK):
-            rows = [row for row, line in enumerate(slots[start : start + CHUNK], start) if line]
+            chunk = slots[start : start + CHUNK]
+            if only is None and none not in chunk:
+                yield chunk, range(start, start + len(chunk))  # nearly always
+                continue
+            rows = [row for row, line in enumerate(chunk, start) if line]
             if only is not None:
                 rows = [row for row in rows if row in only]
             if rows:

@@ -85,8 +85,12 @@ async def withdraw(kit: Kit, batch: Batch) -> None:
 async def _rival(kit: Kit, batch: Batch) -> str:
     """Find a batch of the same size whose fate is unknown: while there is one, a lost reply could not be told apart."""
     unsettled = await kit.store.find(Batch, {"state": UNSETTLED, "count": batch.count})
-    recent = [other for other in unsettled if (other.submitted_at or 0.0) > kit.now() - ABANDONED]
-    return next((other.id for other in recent if other.id != batch.id), "")
+    return next((other.id for other in unsettled if other.id != batch.id and not _abandoned(kit, other)), "")
+
+
+def _abandoned(kit: Kit, other: Batch) -> bool:
+    """Tell whether nobody looks for a batch any more. This run looks for its own, however long that takes."""
+    return other.run != kit.run and (other.submitted_at or 0.0) <= kit.now() - ABANDONED
 
 
 async def _defer(kit: Kit, batch: Batch, after: float, why: str) -> None:

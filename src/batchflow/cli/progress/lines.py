@@ -12,6 +12,8 @@ from batchflow.reports.pulse import Pulse
 class Lines:
     """Writes lines."""
 
+    every = None
+
     def event(self, job: str, event: Event) -> None:
         """Write an event down, unless it is mere routine."""
         if event.kind not in ROUTINE:

@@ -27,6 +27,8 @@ COUNTS = ("read", "waiting", "in_flight", "delivered", "dead")
 class Panel:
     """Draws the panels of all runs of a command."""
 
+    every = 0.5
+
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)

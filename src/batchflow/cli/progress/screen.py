@@ -9,11 +9,14 @@ import anyio
 from batchflow.model.state import Event
 from batchflow.reports.pulse import Pulse, Watch
 
-EVERY = 0.5
-
 
 class Screen(Protocol):
     """Shows how runs go on."""
+
+    @property
+    def every(self) -> float | None:
+        """Seconds after which it wants to be shown the books again; None where events say all."""
+        ...
 
     def event(self, job: str, event: Event) -> None:
         """Tells of something that was committed."""
@@ -45,9 +48,9 @@ def screen(*, quiet: bool = False) -> Screen:
 
 async def follow(watches: Sequence[Watch], screen: Screen) -> None:
     """Show where runs stand, for ever."""
-    while True:
+    while screen.every is not None:
         await look(watches, screen)
-        await anyio.sleep(EVERY)
+        await anyio.sleep(screen.every)
 
 
 async def look(watches: Sequence[Watch], screen: Screen) -> None:

@@ -16,7 +16,7 @@ import xxhash
 STRIDE = 512
 """Entries between two fences. 8 bytes in memory stand for 8 KiB of hashes on disk."""
 
-BUDGET = 32_768
+BUDGET = 8_192
 """Entries that a merge holds."""
 
 

@@ -181,16 +181,17 @@ def test_a_signal_is_130_and_loses_nothing(simulate, shop_of, number):
     assert shop.asked == 4
 
 
-def test_a_second_signal_stops_in_mid_call_and_the_next_run_finds_what_was_sent(simulate, shop_of):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_in_mid_call_and_the_next_run_finds_what_was_sent(simulate, shop_of, number):
     """The API has taken the batch and holds its reply back: who does not wait for it must not pay for it again."""
     shop = shop_of(simulate("create:1:slow,seconds=600"))
     process = shop.process("run")
     while not shop.sim.stats()["batches_created"]:
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     while "press again" not in process.stderr.readline():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == Exit.INTERRUPTED, err
     assert shop("run").code == Exit.DELIVERED

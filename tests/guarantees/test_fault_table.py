@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 RECORDS = 20
 
@@ -17,6 +19,7 @@ def table(*faults):
     return {(fault, side): tuple(figures) for fault, side, *figures in rows}
 
 
+@pytest.mark.slow
 def test_the_table_shows_what_a_lost_reply_and_a_short_file_cost_each_side():
     lost, short = "reply to a create lost (connection reset)", "results end early, and HTTP does not notice"
     told = table(lost, short)

@@ -34,9 +34,18 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-def bench(tmp_path):
-    from bench import Bench  # it loads the whole of batchflow, which most tests do not need
+@pytest.fixture(scope="session")
+def jumping():
+    """The event loop of a bench: whoever uses that names it as its `anyio_backend`."""
+    from jumping import JumpingLoop, seen_at_work  # it loads the whole of batchflow, which most tests do not need
 
-    with Bench(tmp_path) as bench:
+    with seen_at_work():
+        yield "asyncio", {"loop_factory": JumpingLoop}
+
+
+@pytest.fixture
+async def bench(tmp_path):
+    from bench import Bench
+
+    async with Bench(tmp_path) as bench:
         yield bench

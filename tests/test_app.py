@@ -12,6 +12,11 @@ from batchflow.model.state import Batch, RunState
 from batchflow.model.words import Word
 
 
+@pytest.fixture(scope="session")
+def anyio_backend(jumping):
+    return jumping
+
+
 async def test_a_run_reports_what_became_of_it(bench):
     bench.simulate("row:number 3:invalid")
     report = await bench.run(bench.job(10))

@@ -30,7 +30,7 @@ async def canceled_while(bench, job, *states):
     async def operator():
         async with bench.flow() as flow:
             while not (found := await flow.store.find(Batch, {"state": states}, limit=1)):
-                await anyio.sleep(0.002)
+                await anyio.sleep(0.25)
         await cancel(bench, found[0].run)
 
     async with anyio.create_task_group() as group:
@@ -76,10 +76,10 @@ async def test_cancel_of_a_collected_batch_delivers_it(bench):
     async def operator():
         async with bench.flow() as flow:
             while not (found := await flow.store.find(Batch, {"state": BatchState.COLLECTED}, limit=1)):
-                await anyio.sleep(0.002)
+                await anyio.sleep(0.25)
             await cancel(bench, found[0].run)
             while not (await flow.store.get(Run, found[0].run)).cancel:
-                await anyio.sleep(0.002)
+                await anyio.sleep(0.25)
         gate.set()
 
     async with anyio.create_task_group() as group:
@@ -192,10 +192,10 @@ async def test_cancel_is_obeyed_by_the_next_process_when_the_first_one_dies_over
     async def operator(scope):
         async with bench.flow() as flow:
             while not (found := await flow.store.find(Batch, {"state": BatchState.RUNNING}, limit=1)):
-                await anyio.sleep(0.002)
+                await anyio.sleep(0.25)
             await cancel(bench, found[0].run)
             while not await flow.store.find(Batch, {"state": BatchState.CANCELING}, limit=1):
-                await anyio.sleep(0.002)
+                await anyio.sleep(0.25)
         scope.cancel()
 
     async with anyio.create_task_group() as group:

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from batchflow.engine.clock import SystemClock
 
 
@@ -16,6 +18,7 @@ def test_boot_time_never_jumps_back():
     assert readings == sorted(readings)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_sleeping_takes_at_least_as_long_as_asked():
     clock = SystemClock()
     before = clock.boot()

@@ -1,9 +1,11 @@
 """The right to drive a run: kept while one is awake, lost by who sleeps too long, and never shared."""
 
+import asyncio
 import os
 
 import pytest
-from bench import ScaledClock, ask, rules
+from bench import ask, rules
+from jumping import LoopClock
 
 from batchflow.builtin.stores.folder import folder
 from batchflow.builtin.stores.memory import memory_state
@@ -170,7 +172,7 @@ async def test_a_store_that_stays_busy_past_the_lease_is_as_good_as_lost(store, 
     assert "locked by another program" in str(lost[0])
 
 
-class Sleepy(ScaledClock):
+class Sleepy(LoopClock):
     """A machine whose lid can be closed."""
 
     slept = 0.0
@@ -209,7 +211,7 @@ async def test_a_process_that_slept_in_the_middle_of_a_call_does_not_finish_it(b
         return ask({"text": f"claim {row['n']} " + noise.randbytes(150_000).hex()}, max_tokens=2000)
 
     bench.simulate()
-    clock = Sleepy(speed=100.0)
+    clock = Sleepy(asyncio.get_running_loop())
     blobs = Closing(folder(path=bench.folder / "state" / "objects"), clock, n=4)
     report = await bench.run(bench.job(8, request=build, rules=rules(grace=20.0)), clock=clock, blobs=blobs)
     bench.check(report, asked=8, good=8)

@@ -146,7 +146,7 @@ async def test_two_runs_of_the_same_size_find_each_its_own(bench):
 
 async def test_a_late_twin_is_stopped_joined_and_booked(bench):
     """The residual risk: swallowed for longer than the grace. The twin is found by its token; what it cost is waste."""
-    bench.simulate("create:1:late,seconds=300", "create:2:duration,seconds=3000")
+    bench.simulate("create:1:late,seconds=900", "create:2:duration,seconds=3000")
     report = await bench.run(bench.job(20, rules=rules(grace=BRIEF)))
     bench.check(report, good=20)
     stats = bench.sim.stats()

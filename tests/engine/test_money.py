@@ -47,8 +47,7 @@ async def test_a_budget_that_is_used_up_pauses_and_a_larger_one_goes_on(bench):
     report = await bench.run(bench.job(200, rules=rules(max_requests=20, budget=int(one * 1.2))))
     assert report.run.state is RunState.PAUSED
     assert "budget" in report.run.why
-    assert report.books["paid"] <= one * 1.2
-    assert report.books["reserved"] == 0
+    assert report.books["paid"] + report.books["reserved"] <= one * 1.2
     report = await bench.run(bench.job(200, rules=rules(max_requests=20, budget=DOLLAR)))
     bench.check(report, good=200)
 
@@ -141,7 +140,7 @@ async def test_a_call_that_died_with_its_process_is_held_under_another_accounts_
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: bench.run(job, provider=key(bench, "one")))
         while sim.stats()["requests_accepted"] == 0:
-            await anyio.sleep(0.01)
+            await anyio.sleep(0.25)
         group.cancel_scope.cancel()
     async with bench.flow() as flow:
         (batch,) = await flow.store.find(Batch, {})

@@ -94,7 +94,7 @@ async def test_a_cancel_that_the_account_forbids_is_made_when_it_is_mended(bench
     async def operator():
         async with bench.flow() as flow:
             while not (found := await flow.store.find(Batch, {"state": BatchState.RUNNING})):
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.25)
             await flow.store.commit((Put(Wish(id=uuid7(), run=found[0].run, verb="cancel", at=0.0)),))
 
     async with anyio.create_task_group() as group:

@@ -21,7 +21,7 @@ HELD = {"grace": 5.0, "on_absent": "hold"}
 
 async def held(bench, *faults, rows=20, **options):
     """A run whose batch is held: its create call went wrong so, and the listing does not show what it may have made."""
-    sim = bench.simulate(*faults, **options)
+    sim = bench.simulate(*faults, **{"duration": 1.0} | options)
     job = bench.job(rows, rules=rules(**HELD))
     report = await bench.run(job)
     assert report.run.state is RunState.PAUSED, report.run.why
@@ -280,11 +280,11 @@ async def test_a_ruling_is_obeyed_by_the_driver_of_a_live_run(bench):
     async def operator():
         async with bench.flow() as flow:
             while not (found := await flow.store.find(Batch, {"state": BatchState.HELD})):
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.25)
             wish = Wish(id=uuid7(), run=found[0].run, verb=VERB, at=0.0, data=rulings(found[0]))
             await flow.store.commit((Put(wish),))
             while (now := await flow.store.get(Wish, wish.id)).done_at is None:
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.25)
             answers.append(now.data["answer"])
 
     async with anyio.create_task_group() as group:

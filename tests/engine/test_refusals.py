@@ -8,7 +8,6 @@ from batchflow.model.state import RunState
 from batchflow.model.units import Secret
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
-from batchflow.testing import ScaledClock
 
 
 async def test_an_invalid_batch_makes_its_rows_dead_letters_and_stops_nobody_else(bench):
@@ -123,8 +122,7 @@ async def test_nothing_that_left_is_put_off_without_doubt(bench):
 @pytest.mark.parametrize("status", [500, 502, 503, 529])
 async def test_an_api_that_is_ill_for_a_while_is_waited_for(bench, status):
     bench.simulate(f"list+retrieve+results:1+2+3+4:status,status={status}")
-    # Patience with an API that never answered is 30 s: at the usual speed a busy machine would wear it out in a third of one.
-    report = await bench.run(bench.job(20), clock=ScaledClock(speed=20.0))
+    report = await bench.run(bench.job(20))
     bench.check(report, asked=20, good=20)
     # Told once when it begins and once when it is over, whatever was asked: not once per failure.
     kinds = [event.kind for event in bench.events if event.kind.startswith("provider.")]

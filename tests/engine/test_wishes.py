@@ -29,7 +29,7 @@ async def wish(bench, verb, when):
     """Somebody at another terminal waits until the run looks like that, and types."""
     async with bench.flow() as flow:
         while not ((runs := await flow.store.find(Run, {"job": "job"})) and await when(flow.store, runs[0])):
-            await anyio.sleep(0.005)
+            await anyio.sleep(0.25)
         await flow.store.commit((Put(Wish(id=uuid7(), run=runs[0].id, verb=verb, at=0.0)),))
 
 
@@ -171,7 +171,7 @@ async def test_a_task_that_is_cancelled_in_the_middle_of_a_call_leaves_it_in_dou
 
             group.start_soon(run)
             while bench.sim.stats()["requests_accepted"] == 0:
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.25)
             group.cancel_scope.cancel()
     assert not scope.cancelled_caught
     async with bench.flow() as flow:
@@ -255,7 +255,7 @@ async def test_a_second_driver_is_refused_by_name(bench):
     async def second():
         async with bench.flow() as flow:
             while not await flow.store.find(Batch, {"state": BatchState.RUNNING}):
-                await anyio.sleep(0.01)
+                await anyio.sleep(0.25)
         with pytest.raises(Locked, match=rf"process {os.getpid()} on {socket.gethostname()}") as caught:
             await bench.run(bench.job(20))
         refused.append(caught.value)

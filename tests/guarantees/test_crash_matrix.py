@@ -165,4 +165,4 @@ def test_killed_again_during_the_recovery_it_goes_on_and_pays_once(matrix, undis
         recovery = list(matrix.tell(first).values())
         for second in recovery if every else [dice.choice(recovery)]:
             matrix.tell(first, second)
-    matrix.check()
+    matrix.check(noise=0.25)  # two recoveries take the same steps less surely than two undisturbed runs

@@ -20,18 +20,17 @@ from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Binding, Intent
 
 NOW = 1_000_000.0
-GRACE = 600.0
 BINDING = Binding(base_url="https://api.example", key="k")
 
 
-def an_intent(token="t1", count=3, *, healthy=0, last_byte_at=NOW, watermark=NOW - 100):
+def an_intent(token="t1", count=3, *, healthy=0, watermark=NOW - 100):
     return Intent(
         token=token,
         run="r",
         batch=f"batch-{token}",
         count=count,
         at=NOW,
-        last_byte_at=last_byte_at,
+        last_byte_at=NOW,
         watermark=watermark,
         binding=BINDING,
         healthy=healthy,
@@ -43,8 +42,8 @@ def a_remote(id="m1", count=3, *, ended=False, created_at=NOW, expires_at=NOW + 
     return RemoteBatch(id=id, ended=ended, count=count, created_at=created_at, expires_at=expires_at, **done)
 
 
-def verdict(intent, *unknown, tokens=None, now=NOW, others=()):
-    return judge([intent, *others], unknown, tokens or {}, now=now, grace=GRACE)[intent.token]
+def verdict(intent, *unknown, tokens=None, now=NOW, patient=True):
+    return judge([intent], unknown, tokens or {}, now=now, patient={intent.token} if patient else ())[intent.token]
 
 
 remotes = st.lists(
@@ -65,18 +64,18 @@ intents = st.lists(
         st.sampled_from(["t1", "t2", "t3"]),
         st.sampled_from([2, 3]),
         healthy=st.integers(0, 3),
-        last_byte_at=st.sampled_from([NOW - 2 * GRACE, NOW - 10]),
     ),
     unique_by=lambda intent: intent.token,
     min_size=1,
     max_size=3,
 )
+looked_for_long = st.sets(st.sampled_from(["t1", "t2", "t3"]))
 read_tokens = st.dictionaries(st.sampled_from(["m1", "m2", "m3", "m4"]), st.sampled_from(["t1", "t2", "t3", "other"]))
 
 
-@given(intents, remotes, read_tokens)
-def test_every_verdict_can_be_justified(open_intents, unknown, tokens):
-    verdicts = judge(open_intents, unknown, tokens, now=NOW, grace=GRACE)
+@given(intents, remotes, read_tokens, looked_for_long)
+def test_every_verdict_can_be_justified(open_intents, unknown, tokens, patient):
+    verdicts = judge(open_intents, unknown, tokens, now=NOW, patient=patient)
     assert set(verdicts) == {intent.token for intent in open_intents}
     claims = {intent.token: candidates_of(intent, unknown, tokens) for intent in open_intents}
     adopted = []
@@ -86,7 +85,7 @@ def test_every_verdict_can_be_justified(open_intents, unknown, tokens):
             case GoneMissing():
                 assert not found
                 assert intent.healthy + 1 >= LISTINGS
-                assert intent.last_byte_at + GRACE <= NOW
+                assert intent.token in patient
             case Adopt(remote=remote, proven=True):
                 assert tokens[remote.id] == intent.token
                 adopted.append(remote.id)
@@ -110,7 +109,7 @@ def proof_of(token, unknown, tokens):
 @given(intents, remotes, read_tokens)
 def test_nothing_is_absent_while_a_batch_could_be_it(open_intents, unknown, tokens):
     """Could be it: the right count or none that tells, young enough, and not shown to be somebody else's."""
-    verdicts = judge(open_intents, unknown, tokens, now=NOW, grace=GRACE)
+    verdicts = judge(open_intents, unknown, tokens, now=NOW, patient={"t1", "t2", "t3"})
     for intent in open_intents:
         for remote in unknown:
             young = remote.created_at >= intent.watermark - SLACK
@@ -122,8 +121,8 @@ def test_nothing_is_absent_while_a_batch_could_be_it(open_intents, unknown, toke
 @given(intents, remotes, read_tokens)
 def test_the_order_of_a_listing_decides_nothing(open_intents, unknown, tokens):
     assume(all(list(tokens.values()).count(intent.token) < 2 for intent in open_intents))
-    forward = judge(open_intents, unknown, tokens, now=NOW, grace=GRACE)
-    backward = judge(open_intents[::-1], unknown[::-1], tokens, now=NOW, grace=GRACE)
+    forward = judge(open_intents, unknown, tokens, now=NOW, patient={"t1", "t2", "t3"})
+    backward = judge(open_intents[::-1], unknown[::-1], tokens, now=NOW, patient={"t1", "t2", "t3"})
     assert {token: type(one) for token, one in forward.items()} == {token: type(one) for token, one in backward.items()}
 
 
@@ -137,11 +136,11 @@ def test_a_token_is_proof_among_any_number_of_look_alikes():
 
 
 def test_two_candidates_wait_for_proof():
-    assert verdict(an_intent(healthy=9, last_byte_at=0.0), a_remote("m1"), a_remote("m2")).shown
+    assert verdict(an_intent(healthy=9), a_remote("m1"), a_remote("m2")).shown
 
 
 def test_two_intents_of_one_count_do_not_both_take_the_only_batch():
-    verdicts = judge([an_intent("t1"), an_intent("t2")], [a_remote()], {}, now=NOW, grace=GRACE)
+    verdicts = judge([an_intent("t1"), an_intent("t2")], [a_remote()], {}, now=NOW, patient={"t1", "t2", "t3"})
     assert all(isinstance(one, Wait) for one in verdicts.values())
 
 
@@ -151,20 +150,19 @@ def test_the_other_is_found_once_the_first_is_proven():
         [a_remote("m1", ended=True), a_remote("m2")],
         {"m1": "t2"},
         now=NOW,
-        grace=GRACE,
+        patient=(),
     )
     assert verdicts == {"t1": Adopt(a_remote("m2"), proven=False), "t2": Adopt(a_remote("m1", ended=True), proven=True)}
 
 
 def test_absence_needs_two_listings_and_the_grace():
-    late = NOW + GRACE
-    assert isinstance(verdict(an_intent(healthy=0), now=late), Wait)
-    assert isinstance(verdict(an_intent(healthy=1), now=late - 1), Wait)
-    assert isinstance(verdict(an_intent(healthy=1), now=late), GoneMissing)
+    assert isinstance(verdict(an_intent(healthy=0)), Wait)
+    assert isinstance(verdict(an_intent(healthy=1), patient=False), Wait)
+    assert isinstance(verdict(an_intent(healthy=1)), GoneMissing)
 
 
 def test_a_batch_shown_to_be_somebody_elses_is_no_candidate():
-    gone = an_intent(healthy=1, last_byte_at=NOW - GRACE)
+    gone = an_intent(healthy=1)
     assert isinstance(verdict(gone, a_remote(ended=True), tokens={"m1": "other"}), GoneMissing)
 
 
@@ -173,14 +171,14 @@ def test_a_batch_from_long_before_the_call_is_no_candidate():
 
 
 def test_a_batch_that_tells_no_count_could_be_any_and_is_not_taken_unproven():
-    assert isinstance(verdict(an_intent(healthy=5, last_byte_at=0.0), a_remote(count=0)), Wait)
+    assert isinstance(verdict(an_intent(healthy=5), a_remote(count=0)), Wait)
 
 
 def test_counters_that_cannot_be_true_tell_nothing():
     """At work, with nothing left to process: real counters always leave something."""
     lying = RemoteBatch(id="m1", ended=False, count=6, succeeded=1, errored=4, canceled=1, created_at=NOW)
     assert believed(lying) == 0
-    assert isinstance(verdict(an_intent(healthy=5, last_byte_at=0.0), lying), Wait)
+    assert isinstance(verdict(an_intent(healthy=5), lying), Wait)
     gradual = RemoteBatch(id="m1", ended=False, count=3, succeeded=2, created_at=NOW)
     assert verdict(an_intent(), gradual) == Adopt(gradual, proven=False)
 

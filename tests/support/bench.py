@@ -1,12 +1,13 @@
-"""A bench to run whole jobs on: real files, a simulator over real HTTP, and clocks that run faster than ours.
+"""A bench to run whole jobs on: real files, a simulator over real HTTP, and a clock on which waiting takes no time.
 
 `Bench.run` is what a user does; `Bench.check` is what the promises say must hold after it, whatever went wrong.
 """
 
+import asyncio
 from collections import Counter
-from contextlib import ExitStack
 
 import msgspec
+from jumping import LoopClock, LoopSimulator
 
 from batchflow import Batchflow, BatchRules, Job, Rules, SubmitRules, To
 from batchflow.builtin.anthropic.provider import anthropic
@@ -16,11 +17,8 @@ from batchflow.model.rules import RetryRules
 from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Entry, Intent, RunState, Setback
 from batchflow.model.units import Secret
 from batchflow.reports.agreement import Looked, laws
-from batchflow.sim import FaultPlan, Simulator
-from batchflow.testing import ScaledClock
+from batchflow.sim import FaultPlan
 
-SPEED = 100.0
-"""Our time: ten minutes of grace pass in six seconds. Faster, and a slow machine would look like a slow server."""
 KEY = "sk-ant-bench"
 GRACE = 600.0
 
@@ -57,30 +55,29 @@ class Bench:
         self.events = []
         self.good = []
         self.dead = []
-        self._stack = ExitStack()
 
-    def __enter__(self):
+    async def __aenter__(self):
         return self
 
-    def __exit__(self, *exc):
-        self._stack.close()
+    async def __aexit__(self, *exc):
+        for sim in self.sims:
+            await sim.aclose()
 
     @property
     def sim(self):
         return self.sims[-1]
 
     def simulate(self, *flags, **options):
-        """Starts a server whose batches take a twentieth of a second, more or less."""
-        plan = FaultPlan.parse(flags)
-        settings = {"speed": 600.0, "duration": 30.0, "cancel_delay": 10.0, "seed": 7} | options
-        self.sims.append(self._stack.enter_context(Simulator(faults=plan, **settings)))
+        """Starts a server whose batches take half a minute, more or less."""
+        settings = {"duration": 30.0, "cancel_delay": 10.0, "seed": 7} | options
+        self.sims.append(LoopSimulator(faults=FaultPlan.parse(flags), **settings).start())
         return self.sim
 
     def provider(self, **options):
         return anthropic(**{"api_key": Secret(KEY), "base_url": self.sim.url} | options)
 
     def flow(self, **options):
-        made = {"retry": standard(), "clock": ScaledClock(speed=SPEED), "on_event": self.events.append}
+        made = {"retry": standard(), "clock": LoopClock(asyncio.get_running_loop()), "on_event": self.events.append}
         made |= options
         made["provider"] = options.get("provider") or self.provider()
         return Batchflow(self.folder / "state", **made)

@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 import msgspec
 from bench import KEY, RECOUNTED, ask, problems_of, records, recount
-from virtual import LoopClock, VirtualLoop, Wire, WiredConnection
+from jumping import LoopClock
+from virtual import VirtualLoop, Wire, WiredConnection
 
 from batchflow import Batchflow, BatchRules, Job, Rules, SubmitRules, To, app
 from batchflow.builtin.anthropic.provider import anthropic
@@ -211,6 +212,8 @@ class Judge:
         for old, new in replaced:
             if old is not None:
                 self._follows(old, new)
+            if type(new) is Batch and new.state is BatchState.SUBMITTING:
+                await self._stands_alone(new)
         for run in await self._store.find(Run, {}):
             await self.audit(run)
 
@@ -265,14 +268,17 @@ class Judge:
             self._keys[batch.id] = rows
         return self._keys[batch.id]
 
+    async def _stands_alone(self, batch):
+        """Looks at what is about to be sent: should its reply be lost, its size must tell it from all that are lost already."""
+        for other in await self._store.find(Batch, {"count": batch.count}):
+            if other.state in UNSETTLED and other.id != batch.id:
+                raise Broken(f"sent beside batch {other.id}, which has as many requests and an unknown fate")
+
     async def sending(self, token):
         """Looks at a create call that arrives at the server."""
         intent = await self._store.get(Intent, token)
         if intent is None or intent.state is not IntentState.OPEN:
             raise Broken(f"a call was made without an intent: {intent}")
-        for other in await self._store.find(Batch, {"count": intent.count}):
-            if other.state in UNSETTLED and other.id != intent.batch:
-                raise Broken(f"sent beside batch {other.id}, which has as many requests and an unknown fate")
 
 
 def _place(run):
@@ -503,7 +509,8 @@ class Schedule:
 
 
 DURATION = 20.0
-GRACE = 60.0
+GRACE = 200.0
+"""Longer than any batch is kept out of sight here, all faults of one call together: what is later than that is paid twice."""
 LONG = 4 * 24 * 3600.0
 
 

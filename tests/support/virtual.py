@@ -18,11 +18,12 @@ from anyio._backends._asyncio import AsyncIOBackend
 from batchflow.builtin.anthropic.connection import _client
 from batchflow.sim.connection import TRANSPORT
 
-EPOCH = 1_800_000_000.0
-
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Runs whoever can run; when nobody can, it is later."""
+
+    def run_in_executor(self, executor, func, *args):
+        raise AssertionError(f"{func} was given to a thread, which this loop cannot see")
 
     def __init__(self):
         super().__init__(_Jumping(self))
@@ -52,28 +53,17 @@ async def _at_once(_cls, func, args, abandon_on_cancel=False, limiter=None):
     return func(*args)
 
 
+async def _here(func, /, *args, **more):
+    return func(*args, **more)
+
+
 @contextmanager
 def no_threads():
-    """Does the work of threads in the loop."""
-    with patch.object(AsyncIOBackend, "run_sync_in_worker_thread", classmethod(_at_once)):
+    """Does the work of threads in the loop, our own and that of the SDK: no clock may jump while somebody is at work."""
+    ours = patch.object(AsyncIOBackend, "run_sync_in_worker_thread", classmethod(_at_once))
+    theirs = patch.object(asyncio, "to_thread", _here)
+    with ours, theirs:
         yield
-
-
-class LoopClock:
-    """Keeps `ports.clock.Clock`; the wall clock can be set, as people and NTP do."""
-
-    def __init__(self, loop):
-        self._loop = loop
-        self.ahead = EPOCH
-
-    def now(self):
-        return self._loop.time() + self.ahead
-
-    def boot(self):
-        return self._loop.time()
-
-    async def sleep(self, seconds):
-        await anyio.sleep(max(0.0, seconds))
 
 
 class Wire(httpx2.AsyncBaseTransport):

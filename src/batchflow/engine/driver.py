@@ -85,6 +85,8 @@ class Driver:
         self._hurry = False
         """A cancellation should reach the provider now, not when the next look is due."""
         self._evidence = Evidence()
+        self._last: set[str] = set()
+        """Parts that were begun when the run rested already."""
 
     def stop(self) -> None:
         """Begin nothing more; finish the steps in hand. The run stays as it is, to be picked up again."""
@@ -130,6 +132,8 @@ class Driver:
             run = await self._obey(tasks)
             if not self._stopping and run.state in LIVE:
                 started = await self._start_due(run, tasks)
+            elif not self._stopping and not run.by_operator:
+                started = await self._start_last(tasks)
             if not self._hands and (self._stopping or run.state not in LIVE or await self._at_rest(run)):
                 return False
         except (errors.Stale, errors.IllegalTransition) as error:
@@ -146,9 +150,9 @@ class Driver:
 
     async def _nap(self) -> None:
         """Sleep until a step is done, something is due, or an operator wishes something."""
-        until = self._clock.boot() + await self._rest()
+        rest = await self._rest()
         async with anyio.create_task_group() as nap:
-            nap.start_soon(self._alarm, until, nap.cancel_scope)
+            nap.start_soon(self._alarm, rest, nap.cancel_scope)
             await self._bell.wait()
             nap.cancel_scope.cancel()
 
@@ -167,11 +171,12 @@ class Driver:
             waits.append(min(IDLE * 2 ** min(self._idle - 1, 10), LONGEST))
         return min(wait for wait in waits if wait > 0)
 
-    async def _alarm(self, until: float, scope: anyio.CancelScope) -> None:
+    async def _alarm(self, left: float, scope: anyio.CancelScope) -> None:
         """Wake the loop at its time, or sooner for a wish: one small question instead of a whole round."""
-        while (left := until - self._clock.boot()) > 0:
+        while left > 0:
             await self._clock.sleep(min(left, LISTEN))
-            if left > LISTEN and await self._is_wanted():
+            left -= LISTEN
+            if left > 0 and await self._is_wanted():
                 break
         scope.cancel()
 
@@ -232,6 +237,17 @@ class Driver:
             self._hurry = False
             self._start(tasks, "poll", partial(poll, self._kit, self._lookout, self._evidence, soon=math.inf))
         await self._start_repacking(run, tasks, now)
+        return len(self._hands) > before
+
+    async def _start_last(self, tasks: TaskGroup) -> bool:
+        """Bring what is collected to its sinks though the run rests: it is paid for. Each part once, for nothing is waited for."""
+        before = len(self._hands)
+        for due in await self._kit.store.due(self._kit.run, self._clock.now(), AGENDA):
+            if due.kind == "delivery" and due.id not in self._last:
+                begun = len(self._hands)
+                await self._start_delivery(tasks, due.id)
+                if len(self._hands) > begun:
+                    self._last.add(due.id)
         return len(self._hands) > before
 
     def _start_moving(self, tasks: TaskGroup, moving: Mapping[str, Batch], now: float) -> None:

@@ -7,12 +7,13 @@ first result line once it ended, is proof. So:
 - a candidate whose token is ours is adopted, proven;
 - a single candidate for a single intent of its count may be adopted at once, and is proven at collection;
 - while any candidate could be ours, nothing is absent, and counting listings begins anew when there is none any more;
-- absence needs two full listings without a candidate and the grace, counted from the last moment a byte may have left.
+- absence needs two full listings without a candidate and the grace: so long one process has been looking, by a clock that
+  nobody sets.
 
 A count is only worth something where it can be true: a batch at work with nothing left to process tells none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -79,17 +80,25 @@ def believed(remote: RemoteBatch) -> int:
 
 
 def judge(
-    intents: Sequence[Intent], unknown: Sequence[RemoteBatch], tokens: Mapping[str, str], *, now: float, grace: float
+    intents: Sequence[Intent],
+    unknown: Sequence[RemoteBatch],
+    tokens: Mapping[str, str],
+    *,
+    now: float,
+    patient: Collection[str],
 ) -> dict[str, Verdict]:
     """Decide for every open intent at once: they compete for the same candidates.
 
-    `unknown` are listed batches that no `Remote` fact names; `tokens` are those already read from results.
+    `unknown` are listed batches that no `Remote` fact names; `tokens` are those already read from results; `patient` are
+    the tokens that were looked for as long as the grace.
     """
     claims = {intent.token: _claims(intent, unknown, tokens) for intent in intents}
     verdicts: dict[str, Verdict] = {}
     for intent in intents:
         rivals = [t for t, found in claims.items() if t != intent.token and _meet(found, claims[intent.token])]
-        verdicts[intent.token] = _judge_one(intent, claims[intent.token], rivals, tokens, now=now, grace=grace)
+        verdicts[intent.token] = _judge_one(
+            intent, claims[intent.token], rivals, tokens, now=now, patient=intent.token in patient
+        )
     return verdicts
 
 
@@ -110,13 +119,13 @@ def _judge_one(
     tokens: Mapping[str, str],
     *,
     now: float,
-    grace: float,
+    patient: bool,
 ) -> Verdict:
     proven = [remote for remote in found if tokens.get(remote.id) == intent.token]
     if proven:
         return Adopt(proven[0], proven=True)
     if not found:
-        return _absent_yet(intent, now=now, grace=grace)
+        return _absent_yet(intent, patient=patient)
     if len(found) == 1 and not rivals and believed(found[0]) == intent.count:
         return Adopt(found[0], proven=False)
     if all(_overdue(remote, now) for remote in found):
@@ -128,8 +137,8 @@ def _judge_one(
     return Wait(why, shown=True)
 
 
-def _absent_yet(intent: Intent, *, now: float, grace: float) -> Verdict:
-    if intent.healthy + 1 >= LISTINGS and now >= intent.last_byte_at + grace:
+def _absent_yet(intent: Intent, *, patient: bool) -> Verdict:
+    if intent.healthy + 1 >= LISTINGS and patient:
         return GoneMissing()
     return Wait("not in the listing so far")
 

@@ -26,8 +26,13 @@ class SimProtocol(H11Protocol):
     """uvicorn's protocol, with the transport put into the ASGI scope's state."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Remembers the connection."""
+        """Remembers the connection, and sends what it is given at once.
+
+        asyncio does not do that for sockets that come from `socket.create_server`: the kernel would keep each body back
+        until the caller has acknowledged the head before it, which takes 40 ms.
+        """
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.access_log = False
         self.app_state = {**self.app_state, TRANSPORT: transport}
 

@@ -18,7 +18,7 @@ HEAD = 4 << 20
 
 
 class Evidence:
-    """What this process has learnt of batches that nobody knows. A cache: learning it again costs calls, not money."""
+    """What this process has learnt of batches that nobody knows. A cache: learning it again costs calls and time, not money."""
 
     def __init__(self) -> None:
         self.tokens: dict[str, str] = {}
@@ -27,6 +27,15 @@ class Evidence:
         """Candidates that a listing has shown: one that a later listing leaves out is still there."""
         self.lists = False
         """A listing has shown something, so an empty one is no stub."""
+        self._since: dict[str, float] = {}
+
+    def looked(self, kit: Kit, token: str) -> float:
+        """Tell for how many seconds this process has been looking for a lost call.
+
+        Not since when it is lost: a wall clock that was set forward would make a late batch absent, and it would be paid
+        again; and a process that was not there has not looked.
+        """
+        return kit.boot() - self._since.setdefault(token, kit.boot())
 
     async def read(self, kit: Kit, remotes: Iterable[RemoteBatch], ours: Collection[str]) -> None:
         """Read the tokens of ended batches that are not known yet."""

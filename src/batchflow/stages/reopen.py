@@ -51,7 +51,7 @@ async def _try_again(kit: Kit) -> None:
 
 
 async def _doubt(kit: Kit, batch: Batch) -> None:
-    """Count the grace from now: the dead process may have sent its last byte at any moment until its lease ran out."""
+    """Note that a byte may have left until now: the dead process may have sent its last at any moment while it had the lease."""
     stepped = step(batch, ReplyLost(wake_at=kit.now(), why=DIED))
     intents = await kit.store.find(Intent, {"token": batch.token})
     moved = [msgspec.structs.replace(i, version=i.version + 1, last_byte_at=kit.now()) for i in intents]

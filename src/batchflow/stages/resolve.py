@@ -33,12 +33,14 @@ async def resolve(kit: Kit, evidence: Evidence) -> None:
     if len(mine) < len(doubted):
         await _without_intent(kit, [batch for token, batch in doubted.items() if token not in {i.token for i in mine}])
         return
-    started = kit.now()
+    # Before the listing: what it shows is as old as the moment it began.
+    grace = kit.parts.rules.submit.grace
+    patient = {intent.token for intent in mine if evidence.looked(kit, intent.token) >= grace}
     try:
         unknown = await _unknown(kit, intents, evidence)
     except NoListing as error:
         for intent in mine:
-            await _unseen(kit, doubted[intent.token], intent, error.message)
+            await _unseen(kit, doubted[intent.token], intent, error.message, evidence)
         return
     # After the listing, for it is from replies that a provider learns whose account it uses.
     if strangers := [intent for intent in mine if not same_account(intent.binding, kit.provider.binding())]:
@@ -48,10 +50,9 @@ async def resolve(kit: Kit, evidence: Evidence) -> None:
     claimed = {remote.id: remote for i in intents for remote in candidates_of(i, unknown, evidence.tokens)}
     evidence.shown |= claimed
     await evidence.read(kit, claimed.values(), {intent.token for intent in intents})
-    grace = kit.parts.rules.submit.grace
-    verdicts = judge(intents, unknown, evidence.tokens, now=started, grace=grace)
+    verdicts = judge(intents, unknown, evidence.tokens, now=kit.now(), patient=patient)
     for intent in mine:
-        await _obey(kit, doubted[intent.token], intent, verdicts[intent.token], started, evidence)
+        await _obey(kit, doubted[intent.token], intent, verdicts[intent.token], evidence)
 
 
 async def _in_doubt(kit: Kit, intent: Intent) -> bool:
@@ -115,7 +116,7 @@ async def _unknown(kit: Kit, intents: Sequence[Intent], evidence: Evidence) -> l
     return [remote for id, remote in found.items() if id not in known]
 
 
-async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, started: float, evidence: Evidence) -> None:
+async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, evidence: Evidence) -> None:
     match verdict:
         case Adopt(remote=remote, proven=proven):
             fact = Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="adopted")
@@ -125,7 +126,7 @@ async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, starte
             await _move(kit, batch, adopted, settled)
         case GoneMissing():
             if why := await disbelief(kit, intent.watermark - SLACK, evidence):
-                await _unseen(kit, batch, intent, why, patience=2.0)
+                await _unseen(kit, batch, intent, why, evidence, graces=2.0)
             else:
                 await _gone(kit, batch, intent)
         case Ask(why=why):
@@ -133,15 +134,15 @@ async def _obey(kit: Kit, batch: Batch, intent: Intent, verdict: Verdict, starte
                 kit, batch, GivenUp(why=f"{why}. At most one batch of {batch.count} requests may have been paid"), []
             )
         case Wait(why=why, shown=shown):
-            healthy = 0 if shown else intent.healthy + (started >= intent.last_byte_at)
+            healthy = 0 if shown else intent.healthy + 1
             counted = [Put(_changed(intent, healthy=healthy))] if healthy != intent.healthy else []
             wake = kit.now() + min(LOOK_AGAIN, backoff(batch.tries))
             await _move(kit, batch, Doubted(wake_at=wake, why=why), counted)
 
 
-async def _unseen(kit: Kit, batch: Batch, intent: Intent, why: str, *, patience: float = 1.0) -> None:
+async def _unseen(kit: Kit, batch: Batch, intent: Intent, why: str, evidence: Evidence, *, graces: float = 1.0) -> None:
     """Wait for a listing that can be believed, for so many graces; then only a person can tell, and nothing is sent again."""
-    if kit.now() < intent.last_byte_at + patience * kit.parts.rules.submit.grace:
+    if evidence.looked(kit, intent.token) < graces * kit.parts.rules.submit.grace:
         wake = kit.now() + min(LOOK_AGAIN, backoff(batch.tries))
         await _move(kit, batch, Doubted(wake_at=wake, why=why), [])
         return

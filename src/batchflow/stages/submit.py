@@ -266,7 +266,7 @@ async def _too_large(kit: Kit, batch: Batch, intent: Intent, error: errors.Refus
 
 
 async def lost(kit: Kit, batch: Batch, intent: Intent, why: str) -> None:
-    """Put a batch in doubt: it may have been created. The grace counts from now, when the last byte may have left."""
+    """Put a batch in doubt: it may have been created. The last byte may have left just now."""
     now = kit.now()
     stepped = step(batch, ReplyLost(wake_at=now, why=why))
     moved = msgspec.structs.replace(intent, version=intent.version + 1, last_byte_at=now)

@@ -1,5 +1,6 @@
 """What every test here stands on: asyncio (aiosqlite knows nothing else), and a bench to run whole jobs on."""
 
+import os
 import random
 
 import pytest
@@ -12,6 +13,11 @@ def pytest_addoption(parser):
     group.addoption(
         "--schedule-seed", type=int, default=None, help="the seed they are drawn from (a new one each time)"
     )
+
+
+def pytest_xdist_auto_num_workers():
+    # Twice the cores: half of the tests wait for processes and servers of their own.
+    return 2 * (os.cpu_count() or 1)
 
 
 def pytest_configure(config):

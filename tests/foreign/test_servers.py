@@ -9,6 +9,8 @@ from batchflow.model.state import RunState
 from batchflow.reports.runs import balanced
 
 RECORDS = 2500
+GRACE = 1.0
+"""Real seconds: the grace is counted on the clock that nobody sets."""
 BATCHES = "/v1/messages/batches"
 
 
@@ -221,7 +223,7 @@ async def test_a_lost_reply_is_found_again_at_a_server_that(foreign, run, everyt
     for _ in range(4):  # what was there before, and is none of ours
         server.create('{"requests": [{"custom_id": "theirs", "params": {"messages": [{"content": "theirs"}]}}]}')
     old = dict(server.batches)
-    report = await run(server, grace=20.0)
+    report = await run(server, grace=GRACE)
     for id in old:
         del server.batches[id]
     everything_arrived(report, server)
@@ -237,7 +239,7 @@ BLIND = {
 @pytest.mark.parametrize("habits", BLIND.values(), ids=BLIND)
 async def test_a_lost_reply_is_held_and_never_paid_twice_at_a_server_that(foreign, run, tmp_path, habits):
     server = await foreign(**habits, last=drops_the_reply_to_create(1))
-    report = await run(server, grace=20.0)
+    report = await run(server, grace=GRACE)
     assert report.run.state is RunState.PAUSED
     for words in ("was not sent again", "at most one batch of", server.url):
         assert words in report.run.why
@@ -247,7 +249,7 @@ async def test_a_lost_reply_is_held_and_never_paid_twice_at_a_server_that(foreig
     assert books["delivered"] + books["in_flight"] == RECORDS
     assert books["delivered"] == len((tmp_path / "out.jsonl").read_bytes().splitlines()) > 0
 
-    again = await run(server, grace=20.0)  # a second look changes nothing, as long as nothing new is known
+    again = await run(server, grace=GRACE)  # a second look changes nothing, as long as nothing new is known
     assert again.run.state is RunState.PAUSED
     assert server.asked == RECORDS
     assert again.books["delivered"] == books["delivered"]
@@ -256,12 +258,12 @@ async def test_a_lost_reply_is_held_and_never_paid_twice_at_a_server_that(foreig
 async def test_the_only_batch_is_never_paid_twice_where_the_listing_is_an_empty_stub(foreign, run):
     """Nothing else was ever created that it could leave out: that it is empty proves nothing."""
     server = await foreign(lists=lambda self, batch: False, last=drops_the_reply_to_create(1))
-    report = await run(server, grace=5.0, max_requests=2 * RECORDS)
+    report = await run(server, grace=GRACE, max_requests=2 * RECORDS)
     assert report.run.state is RunState.PAUSED
     for words in ("the listing shows nothing", "was not sent again", "batchflow reconcile"):
         assert words in report.run.why
     assert server.asked == RECORDS
-    assert (await run(server, grace=5.0, max_requests=2 * RECORDS)).run.state is RunState.PAUSED
+    assert (await run(server, grace=GRACE, max_requests=2 * RECORDS)).run.state is RunState.PAUSED
     assert server.asked == RECORDS
 
 
@@ -280,14 +282,14 @@ async def test_an_empty_listing_that_refuses_nonsense_is_believed(foreign, run, 
         create=create,
         last=lambda self, method, path, answer: None if answer.status == 599 else answer,  # it never took that one
     )
-    everything_arrived(await run(server, grace=5.0, max_requests=2 * RECORDS), server)
+    everything_arrived(await run(server, grace=GRACE, max_requests=2 * RECORDS), server)
 
 
 async def test_a_lost_reply_that_was_held_comes_home_once_the_listing_works(foreign, run, everything_arrived):
     server = await foreign(listing=no_listing(501), last=drops_the_reply_to_create(1))
-    assert (await run(server, grace=5.0)).run.state is RunState.PAUSED
+    assert (await run(server, grace=GRACE)).run.state is RunState.PAUSED
     del server.__dict__["listing"]
-    everything_arrived(await run(server, grace=5.0), server)
+    everything_arrived(await run(server, grace=GRACE), server)
 
 
 async def test_a_listing_is_believed_though_somebody_deletes_what_was_collected(foreign, run, everything_arrived):
@@ -309,4 +311,4 @@ async def test_a_listing_is_believed_though_somebody_deletes_what_was_collected(
             self.nothing() if getattr(batch, "gone", False) else type(self).retrieve(self, batch)
         ),
     )
-    everything_arrived(await run(server, grace=20.0), server)
+    everything_arrived(await run(server, grace=GRACE), server)

@@ -4,6 +4,7 @@ The state store is also the plain model that every other one is compared with, s
 """
 
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar, assert_never, cast
@@ -20,7 +21,7 @@ from batchflow.ports.clock import Clock
 
 T = TypeVar("T", bound=Entity | Fact)
 
-_Address = tuple[type[Entity | Fact], str]
+_Tables = dict[type[Entity | Fact], dict[str, Entity | Fact]]
 _Counter = tuple[str, str]
 
 
@@ -44,7 +45,7 @@ class MemoryState:
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
-        self._rows: dict[_Address, Entity | Fact] = {}
+        self._rows: _Tables = defaultdict(dict)
         self._counters: dict[_Counter, int] = {}
         self._leases: dict[str, Lease] = {}
 
@@ -54,13 +55,14 @@ class MemoryState:
 
     async def commit(self, change: Change) -> None:
         # Copies are what makes this all or nothing: they replace the originals when every guard has passed.
-        rows, counters = dict(self._rows), dict(self._counters)
+        rows = defaultdict(dict, {kind: dict(table) for kind, table in self._rows.items()})
+        counters = dict(self._counters)
         for step in change:
             match step:
                 case Put():
                     _put(rows, step.entity)
                 case Note():
-                    rows.setdefault(_address(step.fact), step.fact)
+                    rows[type(step.fact)].setdefault(step.fact.id, step.fact)
                 case Count():
                     _add(counters, step)
                 case Holding():
@@ -74,15 +76,13 @@ class MemoryState:
         self._rows, self._counters = rows, counters
 
     async def get(self, kind: type[T], id: str) -> T | None:
-        return cast("T | None", self._rows.get((kind, id)))
+        return cast("T | None", self._rows[kind].get(id))
 
     async def find(
         self, kind: type[T], where: Mapping[str, Any], *, after: str = "", limit: int = 1000, newest: bool = False
     ) -> Sequence[T]:
         _check_fields(kind, where)
-        found = sorted(
-            (key, row) for (its_kind, key), row in self._rows.items() if its_kind is kind and _matches(row, where)
-        )
+        found = sorted((key, row) for key, row in self._rows[kind].items() if _matches(row, where))
         if newest:
             found.reverse()
         return [cast("T", row) for key, row in found if not after or (key < after if newest else key > after)][:limit]
@@ -122,14 +122,10 @@ class MemoryState:
             raise lease_not_held(holding)
 
     def _scheduled(self, run: str) -> Iterator[Due]:
-        for row in self._rows.values():
-            if (
-                isinstance(row, Batch | Delivery | Setback)
-                and row.run == run
-                and _waits(row)
-                and row.wake_at is not None
-            ):
-                yield Due(type(row).__name__.lower(), row.id, row.wake_at)
+        for kind in (Batch, Delivery, Setback):
+            for row in cast("Mapping[str, Batch | Delivery | Setback]", self._rows[kind]).values():
+                if row.run == run and row.wake_at is not None and _waits(row):
+                    yield Due(kind.__name__.lower(), row.id, row.wake_at)
 
 
 def _waits(row: Batch | Delivery | Setback) -> bool:
@@ -142,15 +138,12 @@ def _waits(row: Batch | Delivery | Setback) -> bool:
             return row.decision == Decision.AGAIN and not row.packed_in
 
 
-def _address(row: Entity | Fact) -> _Address:
-    return type(row), row.token if isinstance(row, Intent) else row.id
-
-
-def _put(rows: dict[_Address, Entity | Fact], entity: Entity) -> None:
-    stored = cast("Entity | None", rows.get(_address(entity)))
+def _put(rows: _Tables, entity: Entity) -> None:
+    table, key = rows[type(entity)], entity.token if isinstance(entity, Intent) else entity.id
+    stored = cast("Entity | None", table.get(key))
     if (stored.version if stored else 0) != entity.version - 1:
         raise stale(entity)
-    rows[_address(entity)] = entity
+    table[key] = entity
 
 
 def _add(counters: dict[_Counter, int], count: Count) -> None:
@@ -165,10 +158,11 @@ def _check_cap(counters: Mapping[_Counter, int], cap: Cap) -> None:
 
 
 def _matches(row: Entity | Fact, where: Mapping[str, Any]) -> bool:
-    return all(
-        getattr(row, field) in wanted if isinstance(wanted, list | tuple) else getattr(row, field) == wanted
-        for field, wanted in where.items()
-    )
+    for field, wanted in where.items():
+        has = getattr(row, field)
+        if has not in wanted if isinstance(wanted, list | tuple) else has != wanted:
+            return False
+    return True
 
 
 def _check_fields(kind: type[Entity | Fact], where: Mapping[str, Any]) -> None:

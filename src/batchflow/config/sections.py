@@ -26,7 +26,7 @@ def batch(
 def submit(
     *,
     grace: Annotated[
-        Seconds, Doc("How long a batch whose reply was lost is looked for before it counts as absent.")
+        Seconds, Doc("How long one process looks for a batch whose reply was lost before it counts as absent.")
     ] = SUBMIT.grace,
     on_absent: Annotated[
         Literal["resubmit", "hold"], Doc("What to do with a batch that is absent: send it again, or wait for a person.")

@@ -8,9 +8,12 @@ from bench import ask, rules
 from jumping import LoopClock
 
 from batchflow.builtin.stores.folder import folder
-from batchflow.builtin.stores.memory import memory_state
+from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.builtin.stores.words import lease_not_held
 from batchflow.engine.lease import RENEW, TTL, DriverLease, LeaseLost, birth
+from batchflow.model.change import Holding, Put
 from batchflow.model.errors import Locked, StoreUnavailable
+from batchflow.model.state import Intent
 from batchflow.testing import ManualClock
 
 FAR = 1e12
@@ -218,3 +221,34 @@ async def test_a_process_that_slept_in_the_middle_of_a_call_does_not_finish_it(b
     stats = bench.sim.stats()
     assert (stats["creates"], stats["batches_created"]) == (2, 1)
     assert bench.told("batch.in_doubt")
+
+
+class Lapsing:
+    """A store whose lease is found lapsed right after the first intent: the machine slept between two commits."""
+
+    def __init__(self):
+        self._store = memory_state()
+        self._lapses = False
+        self.lapsed = False
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def commit(self, change):
+        if self._lapses and isinstance(change[0], Holding):
+            self._lapses = False
+            raise lease_not_held(change[0])
+        await self._store.commit(change)
+        if not self.lapsed and any(isinstance(step, Put) and isinstance(step.entity, Intent) for step in change):
+            self._lapses = self.lapsed = True
+
+
+async def test_a_call_whose_end_could_not_be_written_down_is_looked_for_by_the_same_process(bench):
+    """Nobody took the lease meanwhile, so the process goes on; nobody but it can ask what became of its call."""
+    bench.simulate()
+    store = Lapsing()
+    report = await bench.run(bench.job(20), store=store, blobs=memory_blobs())
+    assert store.lapsed
+    bench.check(report, asked=20, good=20)
+    assert "slept in the middle of the call" in bench.told("batch.in_doubt")[0].text
+    assert bench.sim.stats()["batches_created"] == 1

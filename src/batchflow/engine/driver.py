@@ -31,6 +31,7 @@ from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.lookout import Lookout
 from batchflow.stages.poll import poll
+from batchflow.stages.reopen import SLEPT, doubt
 from batchflow.stages.repack import ready, repack, waiting
 from batchflow.stages.resolve import resolve
 from batchflow.stages.rule import VERB as RULE
@@ -253,6 +254,9 @@ class Driver:
     def _start_moving(self, tasks: TaskGroup, moving: Mapping[str, Batch], now: float) -> None:
         """Look first at what is in flight: no queue of drafts or parts, however long, may keep anybody from that."""
         for batch in moving.values():
+            if batch.state is BatchState.SUBMITTING and SUBMIT + batch.id not in self._hands:
+                # Its step could not say what became of the call, for the lease had lapsed: nobody else ever will.
+                self._start(tasks, SUBMIT + batch.id, partial(doubt, self._kit, batch, SLEPT))
             if batch.state is not BatchState.DRAFTED and batch.wake_at is not None and batch.wake_at <= now:
                 self._start_batch(tasks, batch, moving)
 

@@ -14,6 +14,7 @@ from batchflow.stages.kit import Kit
 from batchflow.stages.resolve import same_account
 
 DIED = "the process died in the middle of the call"
+SLEPT = "the process slept in the middle of the call, for longer than its lease"
 
 
 async def reopen(kit: Kit) -> None:
@@ -33,7 +34,7 @@ async def reopen(kit: Kit) -> None:
 async def doubt_dead_calls(kit: Kit) -> None:
     """Put the POSTs of a dead process in doubt. Whoever holds the lease without being in a call knows that they are dead."""
     for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.SUBMITTING}):
-        await _doubt(kit, batch)
+        await doubt(kit, batch, DIED)
 
 
 async def look_again(kit: Kit) -> None:
@@ -50,12 +51,12 @@ async def _try_again(kit: Kit) -> None:
             await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
 
 
-async def _doubt(kit: Kit, batch: Batch) -> None:
+async def doubt(kit: Kit, batch: Batch, why: str) -> None:
     """Note that a byte may have left until now: the dead process may have sent its last at any moment while it had the lease."""
-    stepped = step(batch, ReplyLost(wake_at=kit.now(), why=DIED))
+    stepped = step(batch, ReplyLost(wake_at=kit.now(), why=why))
     intents = await kit.store.find(Intent, {"token": batch.token})
     moved = [msgspec.structs.replace(i, version=i.version + 1, last_byte_at=kit.now()) for i in intents]
-    note = kit.event("batch.in_doubt", batch.id, f"{DIED}; it is looked for in the listing")
+    note = kit.event("batch.in_doubt", batch.id, f"{why}; it is looked for in the listing")
     await kit.commit(Put(stepped.batch), *(Put(i) for i in moved), Count(kit.run, stepped.books), note)
 
 

@@ -136,6 +136,15 @@ def test_a_lease_of_a_dead_process_is_named_and_given_back(killed):
     assert "no process drives it" in one["sentence"]
 
 
+def test_a_batch_that_does_not_end_is_named(killed):
+    shop, _ = killed
+    write(shop, "UPDATE batches SET why = 'msgbatch_1 should have ended 2 hours ago'")
+    _, found = findings(shop)
+    one = only(found, "should have ended 2 hours ago")
+    assert "is at the provider" in one["sentence"]
+    assert one["grade"] == "resume"
+
+
 def test_a_live_run_is_looked_at_without_harm(simulate, shop_of):
     """Objects are written before the rows that name them: those of a living driver are never taken for left behind."""
     shop = shop_of(simulate(speed=600), records=800, more="batch: {max_requests: 20}")

@@ -1,7 +1,10 @@
 """The loop: it starves nobody, spins on nothing, and one broken step does not tear the others down."""
 
+import asyncio
+
 import pytest
 from bench import rules
+from jumping import LoopClock
 
 from batchflow.builtin.stores.folder import folder
 from batchflow.builtin.stores.sqlite import sqlite_state
@@ -158,12 +161,27 @@ async def test_a_long_queue_keeps_nobody_from_looking_at_what_is_in_flight(bench
 
 async def test_a_step_that_cannot_begin_is_not_asked_about_all_the_time(bench):
     """One batch is in flight for ten minutes, and others wait for its place: nobody spins meanwhile."""
-    bench.simulate("create:1:duration,seconds=360", speed=600.0)
+    bench.simulate("create:1:duration,seconds=360")
     store = Counting(sqlite_state(path=bench.folder / "state" / "state.db"))
     report = await bench.run(bench.job(40, rules=rules(max_requests=10, in_flight=1)), store=store)
     bench.check(report, asked=40, good=40)
     rounds, seconds = store.calls, bench.events[-1].at - bench.events[0].at
-    assert rounds < 40 * seconds  # of the job's own time: a spinning loop makes hundreds a second of ours
+    assert rounds < 15 * seconds  # of the job's own time; naps that do not grow make forty
+
+
+async def test_a_machine_that_was_suspended_goes_on_as_soon_as_it_wakes(bench):
+    """Its timers stood still, and what they wait for is long due."""
+    bench.simulate("create:1:status,status=429,retry_after=300")
+    loop = asyncio.get_running_loop()
+    clock, began = LoopClock(loop), loop.time()
+
+    def close_the_lid(event):
+        if event.kind == "batch.put_off":
+            loop.call_later(10, clock.suspend, 3600.0)
+
+    report = await bench.run(bench.job(20), clock=clock, on_event=close_the_lid)
+    bench.check(report, asked=20, good=20)
+    assert loop.time() - began < 100.0
 
 
 class Counting:

@@ -175,15 +175,6 @@ async def test_a_store_that_stays_busy_past_the_lease_is_as_good_as_lost(store, 
     assert "locked by another program" in str(lost[0])
 
 
-class Sleepy(LoopClock):
-    """A machine whose lid can be closed."""
-
-    slept = 0.0
-
-    def boot(self):
-        return super().boot() + self.slept
-
-
 class Closing:
     """Objects whose n-th reader closes the lid after its first piece."""
 
@@ -201,7 +192,7 @@ class Closing:
             if blob.name.endswith("requests") and not more:
                 self._left -= 1
                 if self._left == 0:
-                    self._clock.slept += 2 * TTL
+                    self._clock.suspend(2 * TTL)
 
 
 async def test_a_process_that_slept_in_the_middle_of_a_call_does_not_finish_it(bench):
@@ -214,7 +205,7 @@ async def test_a_process_that_slept_in_the_middle_of_a_call_does_not_finish_it(b
         return ask({"text": f"claim {row['n']} " + noise.randbytes(150_000).hex()}, max_tokens=2000)
 
     bench.simulate()
-    clock = Sleepy(asyncio.get_running_loop())
+    clock = LoopClock(asyncio.get_running_loop())
     blobs = Closing(folder(path=bench.folder / "state" / "objects"), clock, n=4)
     report = await bench.run(bench.job(8, request=build, rules=rules(grace=20.0)), clock=clock, blobs=blobs)
     bench.check(report, asked=8, good=8)

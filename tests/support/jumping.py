@@ -17,6 +17,7 @@ from anyio._backends._asyncio import AsyncIOBackend
 
 from batchflow.engine import driver
 from batchflow.sim import Simulator
+from batchflow.sim.clock import SimClock
 from batchflow.sim.http import Api
 from batchflow.sim.server import ThreadServer
 
@@ -104,23 +105,29 @@ def seen_at_work():
 
 
 class LoopClock:
-    """Keeps `ports.clock.Clock`; the wall clock can be set, as people and NTP do."""
+    """Keeps `ports.clock.Clock`; the wall clock can be set, as people and NTP do, and the machine can be suspended."""
 
     def __init__(self, loop):
         self._loop = loop
         self.ahead = EPOCH
+        self._slept = 0.0
 
     def now(self):
         return self._loop.time() + self.ahead
 
     def boot(self):
-        return self._loop.time()
+        return self._loop.time() + self._slept
 
     async def sleep(self, seconds):
         await anyio.sleep(max(0.0, seconds))
 
     def shift_wall(self, seconds):
         self.ahead += seconds
+
+    def suspend(self, seconds):
+        """Both clocks go on while the machine sleeps, and no timer does."""
+        self.ahead += seconds
+        self._slept += seconds
 
 
 class _LoopServer(ThreadServer):
@@ -142,19 +149,16 @@ class _LoopServer(ThreadServer):
 
 
 class LoopSimulator(Simulator):
-    """The simulator over real HTTP, in the time of the loop."""
+    """The simulator over real HTTP, in the time of the loop: turn its clock by `clock.advance`."""
 
     def __init__(self, **options):
-        super().__init__(**options)
+        assert not options.keys() & {"speed", "start"}, "its time is the loop's"
         loop = asyncio.get_running_loop()
-        self.clock.__init__(speed=1.0, start=EPOCH + loop.time(), real=loop.time)
+        super().__init__(clock=SimClock(start=EPOCH + loop.time(), real=loop.time), **options)
 
-    def start(self):
+    def _make_server(self):
         host, port = self._where
-        self._server = _LoopServer(Api(self._world).app(), host=host, port=port)
-        self._world.watch(self._server.connections)
-        self._server.start()
-        return self
+        return _LoopServer(Api(self._world).app(), host=host, port=port)
 
     async def aclose(self):
         server, self._server = self._server, None

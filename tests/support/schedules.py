@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from unittest.mock import patch
 
 import msgspec
-from bench import KEY, RECOUNTED, ask, problems_of, records, recount
+from bench import KEY, ask, records
+from judge import ENDS, UNSETTLED, Broken, Judge
 from jumping import LoopClock
 from virtual import VirtualLoop, Wire, WiredConnection
 
@@ -19,26 +20,11 @@ from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.engine import ids
 from batchflow.engine.lease import DriverLease
-from batchflow.machine.batch import TABLE, TERMINAL
-from batchflow.machine.bitmap import rows_of
+from batchflow.machine.ruling import GiveUp
 from batchflow.model.change import Note, Put
 from batchflow.model.errors import BatchflowError, Bug
 from batchflow.model.rules import RetryRules
-from batchflow.model.state import (
-    Batch,
-    BatchState,
-    Decision,
-    Delivery,
-    DeliveryState,
-    Event,
-    Intent,
-    IntentState,
-    Remote,
-    Run,
-    RunState,
-    Setback,
-    Wish,
-)
+from batchflow.model.state import Batch, BatchState, Event, Remote, Run, Wish
 from batchflow.model.units import Secret
 from batchflow.ports.builder import BuildError
 from batchflow.sim.clock import SimClock
@@ -46,21 +32,13 @@ from batchflow.sim.faults import FaultPlan
 from batchflow.sim.http import Api
 from batchflow.sim.validate import Context
 from batchflow.sim.world import Settings, World
-from batchflow.stages.context import read_context
+from batchflow.stages.rule import VERB as RULE
 
 URL = "http://simulator"
-ENDS = {RunState.DONE, RunState.CANCELED}
-UNSETTLED = {BatchState.SUBMITTING, BatchState.IN_DOUBT}
-LIVE = set(BatchState) - TERMINAL - {BatchState.COLLECTED}
-ONE_WAY = {IntentState.OPEN: set(IntentState), IntentState.ABSENT: {IntentState.ABSENT, IntentState.ACCEPTED}}
 
 
 class Killed(BaseException):
     """The process is gone. Nothing that it still does reaches anybody."""
-
-
-class Broken(BaseException):
-    """A promise that does not hold. Nobody may take it for trouble with the network or with a sink, and go on."""
 
 
 class Life:
@@ -191,106 +169,6 @@ class Process(Batchflow):
         return DriverLease(self.store, world.clock, name=name, id=ids.uuid7(), host=world.host, pid=world.pid())
 
 
-class Judge:
-    """Holds what is in the store against the promises, at every commit."""
-
-    def __init__(self, store, blobs):
-        self._store = store
-        self._blobs = blobs
-        self._keys = {}
-
-    async def before(self, change):
-        """Reads what the change is about to replace."""
-        entities = [step.entity for step in change if isinstance(step, Put)]
-        return [
-            (await self._store.get(type(entity), getattr(entity, "token" if type(entity) is Intent else "id")), entity)
-            for entity in entities
-        ]
-
-    async def after(self, replaced, change):
-        """Looks at what changed, and at whether everything still adds up."""
-        for old, new in replaced:
-            if old is not None:
-                self._follows(old, new)
-            if type(new) is Batch and new.state is BatchState.SUBMITTING:
-                await self._stands_alone(new)
-        for run in await self._store.find(Run, {}):
-            await self.audit(run)
-
-    def _follows(self, old, new):
-        match new:
-            case Batch():
-                fine = new.state in TABLE[old.state].values() or new.state is old.state
-            case Run():
-                fine = old.state not in ENDS or new.state is RunState.DRAINING
-                fine &= _place(new) >= _place(old) and new.read_all >= old.read_all
-            case Intent():
-                fine = new.state in ONE_WAY.get(old.state, {old.state})
-            case Delivery():
-                fine = old.state is not DeliveryState.DONE
-            case Setback():
-                fine = not old.packed_in
-            case _:
-                fine = True
-        if not fine:
-            raise Broken(f"went backwards: {old} became {new}")
-
-    async def audit(self, run):
-        """Counts everything again."""
-        books = await self._store.books(run.id)
-        if problems := problems_of(books, run):
-            raise Broken(f"the books do not balance ({problems}): {dict(books)}")
-        counted = await recount(self._store, run.id)
-        if counted != {name: books[name] for name in RECOUNTED}:
-            raise Broken(f"the books say {dict(books)}, and there are {counted}")
-        if doubled := [where for where in (await self._places(run)).values() if len(where) != 1]:
-            raise Broken(f"rows that are in several places, or in none: {doubled}")
-
-    async def _places(self, run):
-        """Finds every place where each row is."""
-        places = {}
-        for batch in await self._store.find(Batch, {"run": run.id}):
-            keys = await self._keys_of(batch)
-            fate = dict.fromkeys(range(len(keys)), "live" if batch.state in LIVE else "good")
-            if batch.state in {BatchState.FAILED, BatchState.CANCELED, BatchState.SPLIT}:
-                fate = dict.fromkeys(fate, None)
-            for setback in await self._store.find(Setback, {"batch": batch.id}):
-                fate |= dict.fromkeys(rows_of(setback.rows), _fate(setback))
-            for row, what in fate.items():
-                places.setdefault(keys[row], [])
-                if what is not None:
-                    places[keys[row]].append((batch.id, what))
-        return places
-
-    async def _keys_of(self, batch):
-        if batch.id not in self._keys:
-            rows = [row.key async for chunk in read_context(self._blobs, batch.context) for row in chunk]
-            self._keys[batch.id] = rows
-        return self._keys[batch.id]
-
-    async def _stands_alone(self, batch):
-        """Looks at what is about to be sent: should its reply be lost, its size must tell it from all that are lost already."""
-        for other in await self._store.find(Batch, {"count": batch.count}):
-            if other.state in UNSETTLED and other.id != batch.id:
-                raise Broken(f"sent beside batch {other.id}, which has as many requests and an unknown fate")
-
-    async def sending(self, token):
-        """Looks at a create call that arrives at the server."""
-        intent = await self._store.get(Intent, token)
-        if intent is None or intent.state is not IntentState.OPEN:
-            raise Broken(f"a call was made without an intent: {intent}")
-
-
-def _place(run):
-    return (run.position.cursor or {"at": 0})["at"], run.position.skip
-
-
-def _fate(setback):
-    if setback.decision is Decision.AGAIN:
-        return None if setback.packed_in else "waiting"
-    return "good" if setback.decision is Decision.KEEP else "dead"
-
-
 class Schedule:
     """One story: a server, a store, and processes that come and go."""
 
@@ -324,6 +202,7 @@ class Schedule:
             retry=RetryRules(after=1.0),
         )
         self._posted = Counter()
+        self._given_up = set()
         self._down_until = 0.0
         self._death = {}
         self._retry = ()
@@ -340,7 +219,7 @@ class Schedule:
     async def heard(self, method, path, body):
         """A call arrives at the server: whatever it is, it was allowed."""
         if method == "POST" and path.endswith("/batches"):
-            token = msgspec.json.decode(body)["requests"][0]["custom_id"].rpartition("-")[0]
+            token = token_of(msgspec.json.decode(body)["requests"][0]["custom_id"])
             self._posted[token] += 1
             if self._posted[token] > 1:
                 raise Broken(f"token {token} was posted twice")
@@ -380,10 +259,10 @@ class Schedule:
     def wish(self, verb):
         self._wait(self._wish(verb))
 
-    async def _wish(self, verb):
+    async def _wish(self, verb, data=None):
         runs = await self.store.find(Run, {}, limit=1, newest=True)
         if runs:
-            wish = Wish(id=ids.uuid7(), run=runs[0].id, verb=verb, at=self.clock.now())
+            wish = Wish(id=ids.uuid7(), run=runs[0].id, verb=verb, data=data or {}, at=self.clock.now())
             await self.store.commit((Put(wish),))
             self.canceled |= verb == "cancel" and runs[0].state not in ENDS
 
@@ -467,13 +346,23 @@ class Schedule:
             run = self.last_run()
             if run is not None and run.state in ENDS:
                 break
+            self._wait(self._give_up())
         assert run.state in ENDS, (run, getattr(self, "last_error", ""))
         self._wait(self._final(run))
+
+    async def _give_up(self):
+        """Says what only a person can of a batch that was found by its size and whose results are empty."""
+        held = await self.store.find(Batch, {"state": BatchState.HELD})
+        rulings = [GiveUp(batch.id, batch.token) for batch in held if NOTHING_TOLD in batch.why]
+        if rulings:
+            self._given_up |= {ruling.token for ruling in rulings}
+            await self._wish(RULE, {"rulings": msgspec.to_builtins(rulings)})
 
     async def _final(self, run):
         """Everything once, paid once."""
         await self.judge.audit(run)
         mine = [batch for batch in self.server.shelf if not batch.fate.foreign]
+        mine = [batch for batch in mine if token_of(batch.requests[0].custom_id) not in self._given_up]
         facts = await self.store.find(Remote, {})
         assert {batch.id for batch in mine} == {fact.id for fact in facts}, "paid for what nobody knows of"
         assert all(times == 1 for times in Counter(fact.batch for fact in facts).values()), "paid twice"
@@ -508,6 +397,7 @@ class Schedule:
         self._patches.close()
 
 
+NOTHING_TOLD = "no line tells whose batch it is"
 DURATION = 20.0
 GRACE = 200.0
 """Longer than any batch is kept out of sight here, all faults of one call together: what is later than that is paid twice."""
@@ -518,6 +408,10 @@ def build(record):
     if record["n"] % 11 == 7:
         raise BuildError("nobody can ask this")
     return ask(record)
+
+
+def token_of(custom_id):
+    return custom_id.rpartition("-")[0]
 
 
 def _all(error):

@@ -26,12 +26,12 @@ from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
 from batchflow.stages.collect import collect
 from batchflow.stages.deliver import deliver, settle
+from batchflow.stages.doubt import SLEPT, doubt
 from batchflow.stages.draft import Reader
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.lookout import Lookout
 from batchflow.stages.poll import poll
-from batchflow.stages.reopen import SLEPT, doubt
 from batchflow.stages.repack import ready, repack, waiting
 from batchflow.stages.resolve import resolve
 from batchflow.stages.rule import VERB as RULE
@@ -86,8 +86,8 @@ class Driver:
         self._hurry = False
         """A cancellation should reach the provider now, not when the next look is due."""
         self._evidence = Evidence()
-        self._last: set[str] = set()
-        """Parts that were begun when the run rested already."""
+        self._begun_at_rest: set[str] = set()
+        """Parts whose delivery was begun while the run rested: each is tried once, and waits for nothing."""
 
     def stop(self) -> None:
         """Begin nothing more; finish the steps in hand. The run stays as it is, to be picked up again."""
@@ -134,7 +134,7 @@ class Driver:
             if not self._stopping and run.state in LIVE:
                 started = await self._start_due(run, tasks)
             elif not self._stopping and not run.by_operator:
-                started = await self._start_last(tasks)
+                started = await self._deliver_collected(tasks)
             if not self._hands and (self._stopping or run.state not in LIVE or await self._at_rest(run)):
                 return False
         except (errors.Stale, errors.IllegalTransition) as error:
@@ -173,8 +173,12 @@ class Driver:
         return min(wait for wait in waits if wait > 0)
 
     async def _alarm(self, left: float, scope: anyio.CancelScope) -> None:
-        """Wake the loop at its time, or sooner for a wish: one small question instead of a whole round."""
-        while left > 0:
+        """Wake the loop at its time, or sooner for a wish: one small question instead of a whole round.
+
+        No timer counts the time for which a machine is suspended; the boot clock does.
+        """
+        until = self._clock.boot() + left
+        while left > 0 and self._clock.boot() < until:
             await self._clock.sleep(min(left, LISTEN))
             left -= LISTEN
             if left > 0 and await self._is_wanted():
@@ -240,15 +244,15 @@ class Driver:
         await self._start_repacking(run, tasks, now)
         return len(self._hands) > before
 
-    async def _start_last(self, tasks: TaskGroup) -> bool:
-        """Bring what is collected to its sinks though the run rests: it is paid for. Each part once, for nothing is waited for."""
+    async def _deliver_collected(self, tasks: TaskGroup) -> bool:
+        """Bring what is collected to its sinks though the run rests, since it is paid for."""
         before = len(self._hands)
         for due in await self._kit.store.due(self._kit.run, self._clock.now(), AGENDA):
-            if due.kind == "delivery" and due.id not in self._last:
+            if due.kind == "delivery" and due.id not in self._begun_at_rest:
                 begun = len(self._hands)
                 await self._start_delivery(tasks, due.id)
                 if len(self._hands) > begun:
-                    self._last.add(due.id)
+                    self._begun_at_rest.add(due.id)
         return len(self._hands) > before
 
     def _start_moving(self, tasks: TaskGroup, moving: Mapping[str, Batch], now: float) -> None:

@@ -137,9 +137,10 @@ class Reopened(Event, frozen=True, kw_only=True):
 
 
 class Seen(Event, frozen=True, kw_only=True):
-    """Still at it."""
+    """Still at it. `why` is said of one that should have ended long ago."""
 
     expires_at: float | None
+    why: str = ""
 
 
 class CancelSent(Event, frozen=True, kw_only=True):

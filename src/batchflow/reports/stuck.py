@@ -10,6 +10,8 @@ from batchflow.reports.findings import Finding, Grade
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
 
+UNMOVED = (BatchState.SUBMITTING, BatchState.DRAFTED, BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED)
+"""States of batches that tell by their `why` what keeps them there."""
 UNHEARD = 30.0
 """A wish that a living driver has not obeyed for so long is stuck."""
 
@@ -28,9 +30,7 @@ async def stuck(
         grade = Grade.PERSON if doubt.state == BatchState.HELD else Grade.PASSES if driver else Grade.RESUME
         say = (f"batchflow reconcile {run.id[:SHORT]} {doubt.batch[:SHORT]}", *doubt.say)
         yield Finding(grade=grade, run=run.id, subject=doubt.batch, sentence=doubt.sentence, say=say)
-    async for batch in every(
-        store, Batch, {"run": run.id, "state": (BatchState.SUBMITTING, BatchState.DRAFTED, BatchState.ENDED)}
-    ):
+    async for batch in every(store, Batch, {"run": run.id, "state": UNMOVED}):
         if found := _batch(run, batch, driven=driver is not None):
             yield found
     async for part in every(store, Delivery, {"run": run.id, "state": (DeliveryState.PARKED, DeliveryState.DUE)}):
@@ -76,11 +76,13 @@ def _batch(run: Run, batch: Batch, *, driven: bool) -> Finding | None:
         return None if driven else Finding(grade=Grade.RESUME, run=run.id, subject=batch.id, sentence=sentence, say=say)
     if not batch.why or run.state not in LIVE:
         return None  # of a run that is paused, the pause says it
-    what = (
-        "is not sent yet"
-        if batch.state is BatchState.DRAFTED
-        else f"has ended as {batch.remote} and is not collected yet"
-    )
+    match batch.state:
+        case BatchState.DRAFTED:
+            what = "is not sent yet"
+        case BatchState.ENDED:
+            what = f"has ended as {batch.remote} and is not collected yet"
+        case _:
+            what = "is at the provider"
     grade = Grade.PASSES if driven else Grade.RESUME
     return Finding(grade=grade, run=run.id, subject=batch.id, sentence=f"{name} {what}: {batch.why.rstrip('.')}.")
 

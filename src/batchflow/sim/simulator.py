@@ -27,7 +27,8 @@ class Simulator:
     """The Message Batches API on loopback: `with Simulator(seed=1, speed=3600) as sim: ... sim.url`.
 
     `speed` is virtual seconds per real second (0: time stands still until `clock.advance`); `duration` is how many
-    virtual seconds a batch takes, give or take `jitter`; `start` sets the virtual clock (seconds since the epoch).
+    virtual seconds a batch takes, give or take `jitter`; `start` sets the virtual clock (seconds since the epoch). `clock`
+    is a clock of your own, in place of both.
     `keys` maps API keys to "workspace" or "organisation/workspace" and makes all others invalid; without it every key
     is good and alone in its own workspace. `answer` writes the text of answers in place of the made-up ones; `on_call`
     is told of every call, on the server's thread.
@@ -39,6 +40,7 @@ class Simulator:
         seed: int = 0,
         speed: float = 1.0,
         start: float | None = None,
+        clock: SimClock | None = None,
         duration: float = 1800.0,
         jitter: float = 0.2,
         cancel_delay: float = 25.0,
@@ -53,7 +55,7 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.clock = SimClock(speed=speed, start=start)
+        self.clock = clock or SimClock(speed=speed, start=start)
         settings = Settings(
             seed=seed,
             duration=duration,
@@ -104,8 +106,7 @@ class Simulator:
 
     def start(self) -> Self:
         """Starts serving; the context manager does it for you."""
-        host, port = self._where
-        self._server = ThreadServer(Api(self._world).app(), host=host, port=port)
+        self._server = self._make_server()
         self._world.watch(self._server.connections)
         self._server.start()
         return self
@@ -131,6 +132,10 @@ class Simulator:
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
         await to_thread.run_sync(self.stop)
+
+    def _make_server(self) -> ThreadServer:
+        host, port = self._where
+        return ThreadServer(Api(self._world).app(), host=host, port=port)
 
     def _call(self, act: Callable[[], Result]) -> Result:
         return act() if self._server is None else self._server.call(act)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from batchflow.machine.batch import CancelSent, Deferred, Finished, GivenUp, Seen, step
 from batchflow.machine.cadence import next_poll
-from batchflow.machine.claims import PATIENCE, SLACK
+from batchflow.machine.claims import LONGEST, PATIENCE, SLACK
 from batchflow.model.change import Count, Put
 from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
@@ -70,17 +70,34 @@ async def _look(kit: Kit, batch: Batch, remote: RemoteBatch | None) -> None:
         event = CancelSent(wake_at=now + 1.0)
         note = kit.event("batch.canceling", batch.id, "rows under way may still finish; they are collected and paid")
     else:
-        event = Seen(wake_at=wake_at, expires_at=remote.expires_at or batch.expires_at)
+        event = Seen(wake_at=wake_at, expires_at=remote.expires_at or batch.expires_at, why=_overdue(batch, now))
+        if event.why and not batch.why:
+            note = kit.event("batch.overdue", batch.id, event.why)
     stepped = step(batch, event)
     await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), *([note] if note else []))
 
 
 def _unseen(batch: Batch, now: float, wake_at: float) -> Deferred | GivenUp:
     """Bear with a provider that does not know a batch it made: for a moment that is normal."""
-    last = (batch.expires_at or (batch.submitted_at or now) + 24 * 3600.0) + PATIENCE
-    if now > last:
+    if now - _due(batch, now) > PATIENCE:
         return GivenUp(why=f"{batch.remote} is not known to the provider any more; what it cost is not known either")
     return Deferred(wake_at=wake_at, why=f"{batch.remote} is not in the listing and cannot be looked up yet")
+
+
+def _overdue(batch: Batch, now: float) -> str:
+    """Say of a batch that it should have ended by now: it is waited for all the same, since its rows may be paid for."""
+    late = now - _due(batch, now)
+    if late <= PATIENCE:
+        return ""
+    return (
+        f"{batch.remote} should have ended {late / 3600:.0f} hours ago, and the provider still works on it. It is waited for "
+        "and not sent again; `batchflow cancel` asks the provider to end it, and its support can be asked by that id"
+    )
+
+
+def _due(batch: Batch, now: float) -> float:
+    """Say when a batch should have ended at the latest."""
+    return batch.expires_at or (batch.submitted_at or now) + LONGEST
 
 
 async def _cancel(kit: Kit, batch: Batch) -> bool:

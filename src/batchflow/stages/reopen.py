@@ -5,16 +5,14 @@ from collections import Counter
 
 import msgspec
 
-from batchflow.machine.batch import RESERVING, Deferred, Reopened, ReplyLost, step
+from batchflow.machine.batch import RESERVING, Deferred, Reopened, step
 from batchflow.model import errors
 from batchflow.model.change import Count, Put
 from batchflow.model.state import Batch, BatchState, Binding, Delivery, DeliveryState, Intent
 from batchflow.stages.deliver import settle
+from batchflow.stages.doubt import DIED, doubt
 from batchflow.stages.kit import Kit
 from batchflow.stages.resolve import same_account
-
-DIED = "the process died in the middle of the call"
-SLEPT = "the process slept in the middle of the call, for longer than its lease"
 
 
 async def reopen(kit: Kit) -> None:
@@ -49,15 +47,6 @@ async def _try_again(kit: Kit) -> None:
     for batch in await kit.every(Batch, {"run": kit.run, "state": BatchState.DRAFTED}):
         if batch.wake_at is not None and batch.wake_at > kit.now():
             await kit.commit(Put(step(batch, Deferred(wake_at=kit.now(), why=batch.why)).batch))
-
-
-async def doubt(kit: Kit, batch: Batch, why: str) -> None:
-    """Note that a byte may have left until now: the dead process may have sent its last at any moment while it had the lease."""
-    stepped = step(batch, ReplyLost(wake_at=kit.now(), why=why))
-    intents = await kit.store.find(Intent, {"token": batch.token})
-    moved = [msgspec.structs.replace(i, version=i.version + 1, last_byte_at=kit.now()) for i in intents]
-    note = kit.event("batch.in_doubt", batch.id, f"{why}; it is looked for in the listing")
-    await kit.commit(Put(stepped.batch), *(Put(i) for i in moved), Count(kit.run, stepped.books), note)
 
 
 async def refuse_other_address(kit: Kit) -> None:

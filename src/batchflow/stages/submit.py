@@ -17,7 +17,6 @@ from batchflow.machine.batch import (
     Oversized,
     PutOff,
     Rejected,
-    ReplyLost,
     Withdrawn,
     step,
 )
@@ -29,6 +28,7 @@ from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote
 from batchflow.model.words import Word
 from batchflow.ports.provider import Outgoing
+from batchflow.stages.doubt import doubt
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.lookout import Lookout
@@ -155,13 +155,13 @@ async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
     except errors.ReplyLost as error:
         if broken:  # The body was never finished, so no server can have understood it.
             await _take_back(kit, batch, intent, broken[0])
-        await lost(kit, batch, intent, error.message)
+        await doubt(kit, batch, error.message)
     except errors.Locked:
         raise  # Whoever drives the run now finds the intent, and what became of it.
     except (errors.StoreError, errors.Bug) as error:
         await _take_back(kit, batch, intent, error)
     except Exception as error:
-        await lost(kit, batch, intent, f"the call broke down ({error})")
+        await doubt(kit, batch, f"the call broke down ({error})")
         raise blame(kit.provider, f"while it submitted batch {batch.id}", error) from error
     else:
         with anyio.CancelScope(shield=True):
@@ -263,19 +263,6 @@ async def _too_large(kit: Kit, batch: Batch, intent: Intent, error: errors.Refus
         most = error.max_requests or batch.count
         more = await split(kit, batch, most if most < batch.count else (batch.count + 1) // 2)
     await kit.commit(Put(stepped.batch), Put(_refuse(intent)), Count(kit.run, stepped.books), *more)
-
-
-async def lost(kit: Kit, batch: Batch, intent: Intent, why: str) -> None:
-    """Put a batch in doubt: it may have been created. The last byte may have left just now."""
-    now = kit.now()
-    stepped = step(batch, ReplyLost(wake_at=now, why=why))
-    moved = msgspec.structs.replace(intent, version=intent.version + 1, last_byte_at=now)
-    await kit.commit(
-        Put(stepped.batch),
-        Put(moved),
-        Count(kit.run, stepped.books),
-        kit.event("batch.in_doubt", batch.id, f"{why.rstrip('.')}. It is looked for in the listing"),
-    )
 
 
 def _refuse(intent: Intent) -> Intent:

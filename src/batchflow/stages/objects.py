@@ -8,7 +8,7 @@ stored size and number of lines, and, where lines are not in row order, which ro
 
 from array import array
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import accumulate
 from typing import Any
@@ -128,12 +128,13 @@ async def read_frames(blobs: BlobStore, blob: Blob, footer: Footer) -> AsyncGene
     sizes = iter(footer.frames)
     stored, lines = next(sizes, (0, 0))
     buffer = bytearray()
+    unpack = zstandard.ZstdDecompressor().decompress
     pieces = blobs.read(blob)
     try:
         async for piece in pieces:
             buffer += piece
             while stored and len(buffer) >= stored:
-                yield _lines(blob, bytes(memoryview(buffer)[:stored]), lines)
+                yield _lines(blob, unpack, memoryview(buffer)[:stored], lines)
                 del buffer[:stored]
                 stored, lines = next(sizes, (0, 0))
     finally:
@@ -147,15 +148,18 @@ async def read_line(blobs: BlobStore, blob: Blob, footer: Footer, number: int) -
     start, first = 0, 0
     for stored, lines in footer.frames:
         if number < first + lines:
-            return _lines(blob, await _range(blobs, blob, start, stored), lines)[number - first][:-1]
+            frame = await _range(blobs, blob, start, stored)
+            return _lines(blob, zstandard.decompress, frame, lines)[number - first][:-1]
         first += lines
         start += stored
     raise _damaged(blob, f"it has no line {number}")
 
 
-def _lines(blob: Blob, frame: bytes, expected: int) -> list[bytes]:
+def _lines(
+    blob: Blob, unpack: Callable[[bytes | memoryview], bytes], frame: bytes | memoryview, expected: int
+) -> list[bytes]:
     try:
-        raw = zstandard.decompress(frame)
+        raw = unpack(frame)
     except zstandard.ZstdError as error:
         raise _damaged(blob, f"a frame cannot be decompressed ({error})") from error
     lines = BytesIO(raw).readlines()  # jumps from newline to newline; `split` looks at every byte

@@ -47,7 +47,7 @@ def test_a_sound_state_folder_has_nothing_to_tell(shop):
     shop("run")
     said = shop("doctor")
     assert (said.code, said.out) == (Exit.DELIVERED, "")
-    assert "store and objects agree: 1 run, 1 batch, 4 objects" in said.err
+    assert "store and objects agree: 1 run, 1 batch, 3 objects" in said.err
 
 
 def test_a_run_that_was_left_in_flight_is_to_be_resumed(simulate, shop_of):

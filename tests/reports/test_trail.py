@@ -1,33 +1,34 @@
-"""A key is found by its hash, and told apart from another with the same hash."""
+"""A key is found wherever a run has asked about it, and told apart from every other."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from batchflow.builtin.stores.memory import memory_blobs
+from batchflow.model.state import Batch
 from batchflow.reports import trail
-from batchflow.reports.trail import _looked_up
-from batchflow.stages.pack import key_hash
+from batchflow.reports.trail import Tracker
+from batchflow.stages.context import Row
+from batchflow.stages.objects import LinesWriter
+
+KEYS = st.text(max_size=3) | st.sampled_from(['"', '",', "[", "\\", "é", "\n", "a,b"])
 
 
-async def index_of(blobs, entries):
-    async with blobs.create("run/batch/index") as writer:
-        await writer.write(b"".join(sorted(hash + row.to_bytes(4, "big") for hash, row in entries)))
+async def context_of(blobs, rows):
+    async with blobs.create("run/batch/context") as made:
+        writer = LinesWriter(made)
+        await writer.write_values([msgspec.json.encode(row) for row in rows])
         return await writer.finish()
 
 
-@given(st.lists(st.text(max_size=3), min_size=1, max_size=40), st.text(max_size=3))
-async def test_a_look_up_finds_all_rows_of_a_key_and_no_other(keys, wanted):
+@given(st.lists(KEYS, min_size=1, max_size=40), KEYS)
+async def test_all_rows_of_a_key_are_found_and_no_other(keys, wanted):
     blobs = memory_blobs()
-    index = await index_of(blobs, [(key_hash(key), row) for row, key in enumerate(keys)])
-    rows = await _looked_up(blobs, index, key_hash(wanted))
-    assert sorted(rows) == [row for row, key in enumerate(keys) if key == wanted]
-
-
-async def test_an_empty_index_knows_nothing():
-    blobs = memory_blobs()
-    index = await index_of(blobs, [])
-    assert await _looked_up(blobs, index, key_hash("k")) == []
+    rows = [Row(key, f"in:{number}", 1, {"n": number}) for number, key in enumerate(keys)]
+    batch = Batch(id="b", run="r", context=await context_of(blobs, rows), count=len(rows), bytes=0, reserved=0)
+    found = [one async for one in Tracker(None, blobs, None, None)._rows(batch, wanted)]
+    assert found == [(number, row) for number, row in enumerate(rows) if row.key == wanted]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,4 @@
-"""A pack: its rows in order, what is known of each, and an index that finds a row by its key."""
-
-from bisect import bisect_left
+"""A pack: its rows in order, and what is known of each."""
 
 import msgspec
 import pytest
@@ -8,7 +6,7 @@ import pytest
 from batchflow.machine.cost import reserve
 from batchflow.stages.context import Row, read_context
 from batchflow.stages.objects import read_footer, read_frames
-from batchflow.stages.pack import ENTRY, KEY_BYTES, Pack, key_hash
+from batchflow.stages.pack import Pack
 
 
 def params(number, **more):
@@ -21,10 +19,6 @@ async def packed(kit, count, *, chunk=7):
             numbers = range(start, min(start + chunk, count))
             await pack.add([params(n) for n in numbers], [Row(f"key {n}", f"in:{n}", 1, {"n": n}) for n in numbers])
         return await pack.seal()
-
-
-async def read_all(kit, blob):
-    return b"".join([piece async for piece in kit.blobs.read(blob)])
 
 
 async def test_requests_and_contexts_come_back_in_row_order(kit):
@@ -42,17 +36,6 @@ async def test_a_batch_knows_its_size_and_what_it_may_cost(kit):
     price = kit.prices.price("claude-haiku-4-5")
     (weight,) = kit.provider.weigh(sent)
     assert batch.reserved == pytest.approx(reserve(price, weight), abs=8 * price.input * 1000)
-
-
-async def test_the_index_finds_every_row_by_its_key(kit):
-    batch = await packed(kit, 50)
-    index = await read_all(kit, batch.index)
-    entries = [index[start : start + ENTRY] for start in range(0, len(index), ENTRY)]
-    assert entries == sorted(entries)
-    for number in range(50):
-        place = bisect_left(entries, key_hash(f"key {number}"))
-        assert entries[place][:KEY_BYTES] == key_hash(f"key {number}")
-        assert int.from_bytes(entries[place][KEY_BYTES:], "big") == number
 
 
 async def test_a_pack_that_is_not_sealed_leaves_nothing(kit):

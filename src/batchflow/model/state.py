@@ -117,7 +117,6 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     reserved: Nano = 0
     requests: Blob | None = None
     context: Blob | None = None
-    index: Blob | None = None
     results: tuple[Blob, ...] = ()
     token: str = ""
     """The token under which rows are addressed now; empty before the first intent."""

@@ -114,7 +114,7 @@ def named_by(batch: Batch | None) -> tuple[Blob, ...]:
     """Give the objects that a batch names."""
     if batch is None:
         return ()
-    return tuple(blob for blob in (batch.requests, batch.context, batch.index, *batch.results) if blob is not None)
+    return tuple(blob for blob in (batch.requests, batch.context, *batch.results) if blob is not None)
 
 
 async def _damaged(blobs: BlobStore, blob: Blob, *, quick: bool) -> ObjectDamaged | None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Literal
 
 import msgspec
+from xxhash import xxh3_64_intdigest
 
 from batchflow.machine.cost import BATCH_SHARE, reserve
 from batchflow.machine.packing import target_rows
@@ -21,7 +22,6 @@ from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
 from batchflow.stages.draft import TOKEN_LENGTH
 from batchflow.stages.kit import Parts
-from batchflow.stages.pack import key_hash
 
 EXAMPLES = 5
 BUCKETS = 256
@@ -71,8 +71,8 @@ class Census:
 
     def add(self, key: str) -> None:
         """Count one."""
-        hashed = key_hash(key)
-        self._buckets[hashed[0]].append(int.from_bytes(hashed, "big"))
+        hashed = xxh3_64_intdigest(key.encode())
+        self._buckets[hashed % BUCKETS].append(hashed)
 
     def doubles(self) -> int:
         """Say how many came again, one bucket in memory at a time."""

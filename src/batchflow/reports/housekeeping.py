@@ -30,7 +30,7 @@ async def clearable(store: StateStore, *, before: float) -> AsyncGenerator[Clear
             continue
         size = 0
         async for batch in every(store, Batch, {"run": run.id}):
-            kept = (batch.requests, batch.context, batch.index, *batch.results)
+            kept = (batch.requests, batch.context, *batch.results)
             size += sum(blob.size for blob in kept if blob is not None)
         yield Clearable(run=run.id, job=run.job, ended=instant(run.ended_at), bytes=size)
 

@@ -1,17 +1,16 @@
 """One record, followed by its key: where it came from, what was asked, every attempt, the answer, where it went.
 
-A batch's index holds the hash of each key, sorted, so a key is looked for in a few ranged reads; the context row that it
-points to has the key itself, which settles collisions.
+There is no index of keys: what a batch remembers of its records is a few bytes a row on disk, and reading through all of it
+takes less than a second for a million. An index would cost every run more than anybody's question.
 """
 
 from array import array
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 
 from batchflow.machine.cost import cost
-from batchflow.model.blob import Blob
 from batchflow.model.money import DOLLAR
 from batchflow.model.result import Answer
 from batchflow.model.state import Batch, Decision, Delivery, Run, Setback
@@ -25,7 +24,6 @@ from batchflow.reports.runs import instant
 from batchflow.reports.shown import ShownSink, shown
 from batchflow.stages.context import Row, decode_rows
 from batchflow.stages.objects import read_footer, read_frames, read_line
-from batchflow.stages.pack import ENTRY, KEY_BYTES, key_hash
 from batchflow.stages.reject import LANE
 
 
@@ -113,34 +111,13 @@ class Tracker:
         """Find the rows of a batch that belong to a key."""
         if batch.context is None:
             return
-        if batch.index is None:
-            async for found in self._scanned(batch.context, key):
-                yield found
-            return
-        numbers = await _looked_up(self._blobs, batch.index, key_hash(key))
-        rows = await self._at(batch.context, numbers) if all(number < batch.count for number in numbers) else []
-        found = [(number, row) for number, row in zip(numbers, rows, strict=False) if row.key == key]
-        if not found:
-            # Ranges carry no checksum, and "no such key" must not be said of a damaged index: read whole, it is verified.
-            async for _ in self._blobs.read(batch.index):
-                pass
-        for one in found:
-            yield one
-
-    async def _at(self, context: Blob, numbers: Sequence[int]) -> list[Row]:
-        if not numbers:
-            return []
-        footer = await read_footer(self._blobs, context)
-        return decode_rows([await read_line(self._blobs, context, footer, number) for number in numbers])
-
-    async def _scanned(self, context: Blob, key: str) -> AsyncGenerator[tuple[int, Row]]:
-        """Look through records that never became requests: they are few, and have no index."""
-        number = 0
-        async for lines in read_frames(self._blobs, context, await read_footer(self._blobs, context)):
-            for row in decode_rows(lines):
-                if row.key == key:
-                    yield number, row
-                number += 1
+        opening = b"[" + msgspec.json.encode(key) + b","
+        first = 0
+        async for lines in read_frames(self._blobs, batch.context, await read_footer(self._blobs, batch.context)):
+            for number, line in enumerate(lines, first):
+                if line.startswith(opening):
+                    yield number, decode_rows([line])[0]
+            first += len(lines)
 
     async def _attempt(self, run: Run, batch: Batch, number: int, row: Row) -> Attempt:
         setback = await self._setback(batch, number)
@@ -227,29 +204,6 @@ def _arrival(part: Delivery, sink: ShownSink | None) -> Arrival:
         receipt=part.receipt,
         why=part.why,
     )
-
-
-async def _looked_up(blobs: BlobStore, index: Blob, wanted: bytes) -> Sequence[int]:
-    """Search a sorted index for a key's hash, and give the rows of all its entries."""
-    low, high = 0, index.size // ENTRY
-    while low < high:
-        middle = (low + high) // 2
-        if (await _entry(blobs, index, middle))[:KEY_BYTES] < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    rows: list[int] = []
-    while low < index.size // ENTRY:
-        entry = await _entry(blobs, index, low)
-        if entry[:KEY_BYTES] != wanted:
-            break
-        rows.append(int.from_bytes(entry[KEY_BYTES:], "big"))
-        low += 1
-    return rows
-
-
-async def _entry(blobs: BlobStore, index: Blob, number: int) -> bytes:
-    return b"".join([piece async for piece in blobs.read(index, start=number * ENTRY, length=ENTRY)])
 
 
 def _has(bits: bytes, row: int) -> bool:

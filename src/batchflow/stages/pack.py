@@ -1,10 +1,9 @@
-"""A pack in the making: two objects that grow together, and the index of its keys."""
+"""A pack in the making: two objects that grow together."""
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 import msgspec
-from xxhash import xxh3_64_digest
 
 from batchflow.machine.cost import reserve
 from batchflow.model.money import Nano
@@ -12,15 +11,6 @@ from batchflow.model.state import Batch
 from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import LinesWriter
-
-KEY_BYTES = 8
-ENTRY = KEY_BYTES + 4
-"""An index entry: a key's hash, then its row, both big-endian, so that entries sort as bytes."""
-
-
-def key_hash(key: str) -> bytes:
-    """Hash a key as the index holds it."""
-    return xxh3_64_digest(key.encode())
 
 
 class Pack:
@@ -34,7 +24,6 @@ class Pack:
         self._kit = kit
         self._retry = retry
         self._reserved: Nano = 0
-        self._index: list[bytes] = []
         self._encoder = msgspec.json.Encoder()
         self._stack = AsyncExitStack()
 
@@ -51,12 +40,10 @@ class Pack:
 
     async def add(self, params: Sequence[bytes], rows: Sequence[Row]) -> None:
         """Append requests and what is known of each."""
-        first = self.rows
         context = self._encoder.encode_lines(rows)
         for weight in self._kit.provider.weigh(params):
             price = self._kit.prices.price(weight.model)
             self._reserved += reserve(price, weight) if price else 0
-        self._index += [xxh3_64_digest(row.key.encode()) + n.to_bytes(4, "big") for n, row in enumerate(rows, first)]
         self.rows += len(rows)
         self.params_bytes += sum(map(len, params)) + len(params)
         await self._requests.write_values(params)
@@ -66,9 +53,6 @@ class Pack:
         """Make the objects durable and describe the batch that they are."""
         requests = await self._requests.finish()
         context = await self._context.finish()
-        async with self._kit.blobs.create(f"{self._kit.run}/{self.id}/index") as writer:
-            await writer.write(b"".join(sorted(self._index)))
-            index = await writer.finish()
         return Batch(
             id=self.id,
             run=self._kit.run,
@@ -79,5 +63,4 @@ class Pack:
             reserved=self._reserved,
             requests=requests,
             context=context,
-            index=index,
         )

@@ -122,7 +122,6 @@ def full() -> list[Entity | Fact]:
             reserved=9_000_000_000_000_000_000,
             requests=BOX,
             context=BOX,
-            index=BOX,
             results=(BOX, BOX),
             token=TOKEN,
             remote="msgbatch_1",

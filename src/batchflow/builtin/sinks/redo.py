@@ -91,7 +91,7 @@ class Redo:
             return False
         place = start
         for data in self.pieces(end - start):
-            if os.pread(output, len(data), place) != data:
+            if os.pread(output, len(data), place) != bytes(data):
                 return False
             place += len(data)
         return place == end

@@ -34,7 +34,6 @@ CREATE TABLE batches (
     reserved     INTEGER NOT NULL,
     requests     TEXT,
     context      TEXT,
-    "index"      TEXT,
     results      TEXT    NOT NULL,
     token        TEXT    NOT NULL,
     tries        INTEGER NOT NULL,

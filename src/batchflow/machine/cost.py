@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from batchflow.model.money import DOLLAR, Nano, Price
 from batchflow.model.remote import Weight
-from batchflow.model.result import CacheCreation, Usage
+from batchflow.model.result import Usage
 
 BATCH_SHARE = 0.5
 US_ONLY = 1.1
@@ -18,23 +18,24 @@ US_ONLY = 1.1
 SEARCH: Nano = DOLLAR // 100
 """One web search. Nobody says that batches get it cheaper, so they do not."""
 _PER_TOKEN = DOLLAR / 1_000_000
-_NOTHING_WRITTEN = CacheCreation()
 
 
 def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
     """Says what was paid, and what the same answer costs at list price."""
+    if price.above is None and _plain(usage):  # nearly always
+        tokens = ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) * _PER_TOKEN
+        return round(tokens * BATCH_SHARE if batch else tokens), round(tokens)
     written = usage.cache_creation_input_tokens or 0
     read = usage.cache_read_input_tokens or 0
     fresh = usage.input_tokens or 0
     if price.above is not None and price.long is not None and fresh + read + written > price.above:
         price = price.long
     tokens = fresh * price.input + (usage.output_tokens or 0) * price.output
-    if read or written or usage.cache_creation is not None:
-        tokens += read * price.read + _writes(price, usage, written)
+    tokens += read * price.read + _writes(price, usage, written)
     tokens *= _PER_TOKEN
     if usage.inference_geo == "us":
         tokens *= US_ONLY
-    fees = _fees(usage) if usage.server_tool_use is not None else 0
+    fees = _fees(usage)
     return round(tokens * BATCH_SHARE if batch else tokens) + fees, round(tokens) + fees
 
 
@@ -65,7 +66,9 @@ def _plain(usage: Usage) -> bool:
     split, tools = usage.cache_creation, usage.server_tool_use
     if split is None and tools is None:
         return True
-    return (split is None or split == _NOTHING_WRITTEN) and (tools is None or not tools.web_search_requests)
+    if split is not None and (split.ephemeral_5m_input_tokens or split.ephemeral_1h_input_tokens):
+        return False
+    return tools is None or not tools.web_search_requests
 
 
 def _writes(price: Price, usage: Usage, written: int) -> float:

@@ -69,46 +69,72 @@ class Forge:
         self._process.stdout.close()
 
 
-class Story:
+class Workplace:
+    """One folder with a job, and the processes that work on it."""
+
+    speed = SPEED
+    began = None
+    """When hasty time was real time; None where leases take their time."""
+
+    def __init__(self, forge, folder, job, records):
+        folder.mkdir()
+        self.folder = folder
+        self.processes = 0
+        self._forge = forge
+        (folder / "in.jsonl").write_text("\n".join(records) + "\n")
+        (folder / "batchflow.yaml").write_text(job)
+
+    def make(self, *words, end="", blow="SIGKILL"):
+        """Forks a process that is to type this, and that the signal `blow` hits at `end`; it waits to be let go."""
+        self.processes += 1
+        spec = {
+            "folder": str(self.folder), "words": words, "end": end, "blow": blow, "seed": self.processes,
+            "speed": self.speed, "began": self.began,
+        } | {name: f"{name}-{self.processes}" for name in ("trail", "said", "log")}  # fmt: skip
+        return self._forge.do(do="start", spec=spec)["pid"]
+
+    def let_go(self, pid):
+        """Lets a process begin."""
+        self._forge.do(do="go", pid=pid)
+
+    def wait(self, pid):
+        """Waits until a process ends, and says how; or until it is stopped, which is None."""
+        return self._forge.do(do="wait", pid=pid)["ended"]
+
+    def heard(self, what, process=None):
+        """Gives what a process, or the last one, left: its `said`, its `log` or its `trail`."""
+        return (self.folder / f"{what}-{process or self.processes}").read_text()
+
+
+class Story(Workplace):
     """One folder with a job, and the processes that worked on it one after the other."""
 
     def __init__(self, forge, sim, folder):
-        folder.mkdir()
-        self.folder = folder
-        self.sim = sim
-        self.processes = 0
-        self._forge = forge
-        self._calls = 0
         self._key = f"sk-{folder.name}"
-        (folder / "in.jsonl").write_text("\n".join(RECORDS) + "\n")
-        (folder / "batchflow.yaml").write_text(JOB.format(url=sim.url, key=self._key))
+        super().__init__(forge, folder, JOB.format(url=sim.url, key=self._key), RECORDS)
+        self.sim = sim
+        self._calls = 0
 
     def run(self, point=None):
         """Types `batchflow run` in a process that dies at this point, or not at all; True when it died."""
         ended = self._type("run", "--json", point=point)
-        assert ended in {DELIVERED, DEAD_LETTERS, KILLED}, (ended, (self.folder / "log").read_text())
+        assert ended in {DELIVERED, DEAD_LETTERS, KILLED}, (ended, self.heard("log"))
         return ended == KILLED
 
     def _type(self, *words, point=None):
-        self.processes += 1
         self._calls = len(self.sim.calls)
-        end = point.name if point and point.rule is None else ""
-        spec = {
-            "folder": str(self.folder), "words": words, "trail": f"trail-{self.processes}", "end": end, "speed": SPEED,
-            "seed": self.processes,
-        }  # fmt: skip
-        pid = self._forge.do(do="start", spec=spec)["pid"]
+        pid = self.make(*words, end=point.name if point and point.rule is None else "")
         rules = [msgspec.structs.replace(point.rule, pid=pid)] if point and point.rule else []
         self.sim.set_faults(FaultPlan.parse(FAULTS).plus(FaultPlan(rules=rules)))
-        self._forge.do(do="go", pid=pid)
-        ended = self._forge.do(do="wait", pid=pid)["ended"]
+        self.let_go(pid)
+        ended = self.wait(pid)
         settle(self.sim)
         self.sim.set_faults(FaultPlan.parse(FAULTS))  # what was meant for that process must hit nobody else's calls
         return ended
 
     def points(self):
         """Lists every point that the last process passed."""
-        trail = (self.folder / f"trail-{self.processes}").read_text().splitlines()
+        trail = self.heard("trail").splitlines()
         return {name: Point(name) for name in trail} | {point.name: point for point in self._points_of_calls()}
 
     def _points_of_calls(self):
@@ -138,8 +164,8 @@ class Story:
 
     def outcome(self):
         """What came of it, without what may differ: batches, times, and which attempt it was."""
-        assert self._type("ps", "--json") == 0, (self.folder / "log").read_text()
-        run = json.loads((self.folder / "said").read_text())[0]
+        assert self._type("ps", "--json") == 0, self.heard("log")
+        run = json.loads(self.heard("said"))[0]
         stats = self.sim.stats()
         return {
             "state": run["state"],

@@ -92,7 +92,7 @@ class Sleeper(Workplace):
         database = self.folder / ".batchflow" / "state.db"
         tables = [row[0] for row in rows(database, "SELECT name FROM sqlite_master WHERE type = 'table'")]
         assert {"batches", "runs"} < set(tables), tables
-        return {table: rows(database, f"SELECT * FROM {table}") for table in tables}  # noqa: S608 - its own tables
+        return {table: rows(database, f"SELECT * FROM {table}") for table in tables}
 
 
 def rows(database, query):
@@ -135,7 +135,11 @@ UNSENT = [
 SENT = "after create #1"
 COLLECTED = "commit (batch collected, entry, part for {} due) #1"
 LATER = ["before commit (batch ended) #1", "before object results #1", "before " + COLLECTED, "after " + COLLECTED]
-ONLY_LINES = ["amid writing .out.jsonl.batchflow #1", "amid writing out.jsonl #1", "before commit (outlet, part for jsonl done) #1"]
+ONLY_LINES = [
+    "amid writing .out.jsonl.batchflow #1",
+    "amid writing out.jsonl #1",
+    "before commit (outlet, part for jsonl done) #1",
+]
 
 
 def taken_over(one, expected=DELIVERED):
@@ -181,6 +185,7 @@ def test_a_reply_that_was_not_read_changes_nothing_when_another_has_taken_over(s
     one.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", LATER)
 def test_whatever_was_in_hand_is_let_go_when_another_has_taken_over(sleeper, place):
     one = sleeper(TABLE)
@@ -205,6 +210,7 @@ def test_one_stopped_from_outside_while_it_polls_is_not_waited_for(sleeper, sim)
     one.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sink", [TABLE, LINES], ids=["table", "lines"])
 @pytest.mark.parametrize("place", [*UNSENT, SENT, *LATER])
 def test_it_goes_on_by_itself_when_nobody_has_taken_over(sleeper, place, sink):

@@ -13,10 +13,10 @@ from collections import Counter
 from itertools import count
 
 import pytest
-from crashes import DELIVERED, Forge, Workplace, settle
+from crashes import DELIVERED, Workplace, settle
 
 from batchflow.cli.exits import Exit
-from batchflow.sim import FaultPlan, Simulator
+from batchflow.sim import FaultPlan
 
 JOB = """
 version: 1
@@ -100,19 +100,6 @@ def rows(database, query):
     found = connection.execute(query).fetchall()
     connection.close()
     return found
-
-
-@pytest.fixture(scope="module")
-def forge():
-    forge = Forge()
-    yield forge
-    forge.close()
-
-
-@pytest.fixture(scope="module")
-def sim():
-    with Simulator(speed=6000.0, duration=30.0, seed=7) as sim:
-        yield sim
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -75,6 +76,8 @@ class Workplace:
     speed = SPEED
     began = None
     """When hasty time was real time; None where leases take their time."""
+    disk = ""
+    """Where to keep what is flushed; nowhere where no power is cut."""
 
     def __init__(self, forge, folder, job, records):
         folder.mkdir()
@@ -89,7 +92,7 @@ class Workplace:
         self.processes += 1
         spec = {
             "folder": str(self.folder), "words": words, "end": end, "blow": blow, "seed": self.processes,
-            "speed": self.speed, "began": self.began,
+            "speed": self.speed, "began": self.began, "disk": self.disk,
         } | {name: f"{name}-{self.processes}" for name in ("trail", "said", "log")}  # fmt: skip
         return self._forge.do(do="start", spec=spec)["pid"]
 
@@ -180,8 +183,66 @@ class Story(Workplace):
         }
 
 
+RUNS = 3
+"""Undisturbed runs that are looked at: how often one polls differs, and only what all of them did is surely done again."""
+NOISE = 0.05
+"""A process that polls less often than those before it never comes to some points: to no more than this share of them."""
+
+
+def undisturbed(story):
+    """Gives the points that every undisturbed run passes, and what comes of it."""
+    passed, outcomes = [], []
+    for _ in range(RUNS):
+        quiet = story()
+        assert not quiet.run()
+        passed.append(quiet.points())
+        outcomes.append(quiet.outcome())
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    every = set.intersection(*map(set, passed))
+    return {name: point for name, point in passed[0].items() if name in every}, outcomes[0]
+
+
+class Matrix:
+    """Tells stories of processes that die, and holds each against one in which nobody does."""
+
+    def __init__(self, story, expected):
+        self._story = story
+        self._expected = expected
+        self.told = 0
+        self.missed = []
+        self.wrong = {}
+
+    def tell(self, *points):
+        """Lets a process die at each point, and one more end the work; gives the points that the last one passed."""
+        one = self._story()
+        died = [one.run(point) for point in points]
+        if died[-1]:
+            assert not one.run()
+        passed = one.points()
+        self.told += 1
+        names = " | ".join(point.name for point in points)
+        if not all(died):
+            self.missed.append(names)
+        if (found := one.outcome()) != self._expected:
+            self.wrong[names] = {
+                what: (self._expected[what], found[what]) for what in found if found[what] != self._expected[what]
+            }
+        return passed
+
+    def check(self, noise=NOISE):
+        assert self.wrong == {}
+        assert len(self.missed) <= max(1, self.told * noise), self.missed
+
+
+LANES = 8
+"""The points are dealt to so many tests, to be run side by side."""
 BYTES = {"create": (0.0, 0.5, 0.99), "results": (0.0, 0.3, 0.8, 1.0)}
 """How far a body gets."""
+
+
+def lane_of(points, lane):
+    """Deals by name, for each process that runs tests has looked at undisturbed runs of its own."""
+    return [point for name, point in points.items() if zlib.crc32(name.encode()) % LANES == lane]
 
 
 def settle(sim):

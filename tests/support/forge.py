@@ -13,7 +13,8 @@ import sys
 import traceback
 from importlib import import_module
 
-from places import HastyClock, Places, watch
+from disk import Disk
+from places import HastyClock, Places, watch, watch_disk
 
 from batchflow.cli.app import command_line
 from batchflow.testing import ScaledClock
@@ -37,7 +38,10 @@ def child(spec, gate):
     status = 70
     try:
         random.seed(spec["seed"])
-        watch(Places(spec["trail"], spec["end"], signal.Signals[spec["blow"]]), clock_of(spec))
+        places = Places(spec["trail"], spec["end"], signal.Signals[spec["blow"]])
+        watch(places, clock_of(spec))
+        if spec["disk"]:
+            watch_disk(places, Disk(spec["folder"], spec["disk"]))
         status = command_line(spec["words"])
     except BaseException:  # whatever it was, the parent must not go on in the child's place
         traceback.print_exc()

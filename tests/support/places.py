@@ -77,6 +77,22 @@ def watch(places, clock):
         _halve_bytes(module, name, places)
 
 
+def watch_disk(places, disk):
+    """Has a disk kept of what is flushed, and makes each flush a place."""
+    disk.begin()
+    flush = os.fsync
+
+    def flushed(file):
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        what = "a folder" if path.is_dir() else _file(file)
+        places.reach(f"before flush of {what}")
+        flush(file)
+        disk.flushed(path)
+        places.reach(f"after flush of {what}")
+
+    os.fsync = flushed
+
+
 def _judge_leases_by(clock):
     original = SqliteState.__init__
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ordinary import AS_ORDINARY
 
 from batchflow.sim import FaultPlan, Simulator
 
@@ -60,17 +61,22 @@ class Folder:
         rows = [{"id": f"k{n}", "text": f"text {n}"} for n in range(start, start + count)]
         (self.path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
-    def begin(self, *words, env=None, limit=None, stdout=subprocess.PIPE):
+    def begin(self, *words, env=None, limit=None, ordinary=False, stdout=subprocess.PIPE):
         """Begins a command; `limit` is the most bytes it may write into one file, as a full disk would have it."""
-        code = (
-            WEIGHED.format(path=str(self.path / "status")) + MAIN
-            if limit is None
-            else LIMITED.format(limit=limit) + MAIN
-        )
+        if limit is not None:
+            code = LIMITED.format(limit=limit) + MAIN
+        elif ordinary:
+            code = AS_ORDINARY + MAIN
+        else:
+            code = WEIGHED.format(path=str(self.path / "status")) + MAIN
         return subprocess.Popen(
             [sys.executable, "-c", code, *words], cwd=self.path, env=clean() | {"KEY": KEY} | (env or {}), text=True,
             stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
         )  # fmt: skip
+
+    def type_as_ordinary_user(self, *words):
+        """Types a command as somebody to whom the permissions of files apply."""
+        return self.type(*words, ordinary=True)
 
     def type(self, *words, **how):
         """Types a command and waits for its end."""

@@ -80,3 +80,28 @@ def test_standard_output_on_a_full_device_keeps_every_result(folder):
     assert folder.ps()["books"]["collected"] == 3
     said = folder.type("resume")
     assert (said.code, said.out.count("\n"), folder.asked) == (0, 3, 3)
+
+
+@pytest.mark.parametrize("verb", ["validate", "run"])
+def test_an_output_folder_without_permission_is_refused_before_anything_is_made(folder, verb):
+    (folder.path / "out").mkdir(mode=0o500)
+    folder.job(sinks="[{type: jsonl, path: out/good.jsonl}]")
+    said = folder.type_as_ordinary_user(verb).has("batchflow.yaml:9:33: may not write into", "out")
+    assert (said.code, folder.asked) == (3, 0)
+    assert not folder.state.exists()
+
+
+def test_an_output_folder_that_loses_its_permission_in_mid_run_loses_and_doubles_nothing(folder):
+    """The redo log beside the output cannot be made, nor the output itself where it is not there yet."""
+    out = folder.path / "out"
+    folder.job(sinks="[{type: jsonl, path: out/good.jsonl}, {type: csv, path: out/good.csv}]")
+    assert folder.type_as_ordinary_user("run", "--no-wait").code == 10
+    out.chmod(0o500)
+    folder.type_until("part failed", "run", ordinary=True).has("Permission denied", "out/", "No result is lost")
+    assert [path.name for path in out.iterdir() if path.stat().st_size] == []
+    out.chmod(0o700)
+    assert folder.type_as_ordinary_user("run").code == 0
+    assert sorted(row["key"] for row in folder.lines("out/good.jsonl")) == ["k0", "k1", "k2"]
+    assert len((out / "good.csv").read_text().splitlines()) == 1 + 3
+    assert folder.asked == 3
+    assert folder.ps()["books"]["delivered"] == 3

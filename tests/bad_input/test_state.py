@@ -34,6 +34,43 @@ def test_a_state_folder_that_holds_something_else_is_not_touched(folder):
     assert (folder.state / "state.db").read_text() == "these are my notes\n"
 
 
+def test_a_state_folder_that_cannot_be_made_stops_the_run_before_anything_is_sent(folder):
+    folder.job(sinks="[{type: stdout}]")
+    folder.path.chmod(0o500)
+    said = folder.type_as_ordinary_user("run").has(".batchflow", "ermission")
+    folder.path.chmod(0o700)
+    assert (said.code, folder.asked) == (9, 0)
+    assert not folder.state.exists()
+
+
+def test_a_state_folder_that_becomes_read_only_loses_nothing(folder):
+    assert folder.type_as_ordinary_user("run", "--no-wait").code == 10
+    database = folder.state / "state.db"
+    folder.state.chmod(0o500)
+    database.chmod(0o400)
+    said = folder.type_as_ordinary_user("run").has("state.db", "cannot be opened for writing", "must be writable")
+    assert (said.code, folder.asked) == (9, 3)
+    folder.state.chmod(0o700)
+    database.chmod(0o600)
+    assert folder.type_as_ordinary_user("run").code == 0
+    assert (folder.keys, folder.asked) == (["k0", "k1", "k2"], 3)
+
+
+def test_objects_that_become_read_only_lose_nothing(folder):
+    assert folder.type_as_ordinary_user("run", "--no-wait").code == 10
+    kept = [path for path in (folder.state / "objects").rglob("*") if path.is_dir()]
+    for path in [folder.state / "objects", *kept]:
+        path.chmod(0o500)
+    said = folder.type_as_ordinary_user("run").has(
+        "could not be used (Permission denied)", "Look at the permissions of"
+    )
+    assert (said.code, folder.asked) == (9, 3)
+    for path in [folder.state / "objects", *kept]:
+        path.chmod(0o700)
+    assert folder.type_as_ordinary_user("run").code == 0
+    assert (folder.keys, folder.asked) == (["k0", "k1", "k2"], 3)
+
+
 def test_a_damaged_chunk_of_requests_is_never_sent(folder):
     assert folder.type("run", env={"KEY": "sk-wrong"}).code == 6
     [chunk] = folder.state.rglob("requests")

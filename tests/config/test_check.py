@@ -4,6 +4,7 @@ import json
 
 import anyio
 import pytest
+from ordinary import ordinarily
 
 from batchflow.config.build import build
 from batchflow.config.check import check
@@ -192,15 +193,9 @@ def test_an_output_that_is_a_folder_is_refused(looked, tmp_path):
     assert looked() == [f"5:33: {tmp_path}/out/o.jsonl is a folder; a file's name is wanted"]
 
 
-def test_an_output_that_may_not_be_written_is_refused(looked, tmp_path, monkeypatch):
-    import os
-
-    if os.geteuid() == 0:
-        job = JOB.replace("out/o.jsonl", "/proc/none/o.jsonl")
-        assert looked(job) in ([], ["5:33: may not write into /proc"])
-        return
+def test_an_output_that_may_not_be_written_is_refused(looked, tmp_path):
     (tmp_path / "out").mkdir(mode=0o500)
-    assert looked() == [f"5:33: may not write into {tmp_path}/out"]
+    assert ordinarily(looked) == [f"5:33: may not write into {tmp_path}/out"]
 
 
 @pytest.mark.parametrize(

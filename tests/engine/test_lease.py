@@ -135,6 +135,7 @@ async def test_one_that_somebody_else_had_meanwhile_is_lost_for_good(store, cloc
         clock.advance(TTL + 1)
     assert not await mine.renew(lost.append)
     assert isinstance(lost[0], LeaseLost)
+    assert await store.holder("run/r") is None
 
 
 class Busy:

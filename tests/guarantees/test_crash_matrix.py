@@ -6,35 +6,15 @@ what stands in every sink is what a run that nobody disturbed puts there.
 """
 
 import random
-import zlib
 from itertools import count
 
 import pytest
-from crashes import FAULTS, RECORDS, Forge, Story
+from crashes import FAULTS, LANES, RECORDS, Matrix, Story, lane_of, undisturbed
 
-from batchflow.sim import FaultPlan, Simulator
+from batchflow.sim import FaultPlan
 
-LANES = 8
-"""The points are dealt to so many tests, to be run side by side."""
 PAIRS = 60
-RUNS = 3
-"""Undisturbed runs that are looked at: how often one polls differs, and only what all of them did is surely done again."""
 FEW = 10
-NOISE = 0.05
-"""A process that polls less often than those before it never comes to some points: to no more than this share of them."""
-
-
-@pytest.fixture(scope="module")
-def forge():
-    forge = Forge()
-    yield forge
-    forge.close()
-
-
-@pytest.fixture(scope="module")
-def sim():
-    with Simulator(speed=6000.0, duration=30.0, seed=7) as sim:
-        yield sim
 
 
 @pytest.fixture(scope="module")
@@ -51,60 +31,14 @@ def story(forge, sim, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(story):
-    """Gives the points that every undisturbed run passes, and what comes of it."""
-    passed, outcomes = [], []
-    for _ in range(RUNS):
-        quiet = story()
-        assert not quiet.run()
-        passed.append(quiet.points())
-        outcomes.append(quiet.outcome())
-    assert all(outcome == outcomes[0] for outcome in outcomes)
-    every = set.intersection(*map(set, passed))
-    return {name: point for name, point in passed[0].items() if name in every}, outcomes[0]
-
-
-class Matrix:
-    """Tells stories of processes that die, and holds each against one in which nobody does."""
-
-    def __init__(self, story, expected):
-        self._story = story
-        self._expected = expected
-        self.told = 0
-        self.missed = []
-        self.wrong = {}
-
-    def tell(self, *points):
-        """Lets a process die at each point, and one more end the work; gives the points that the last one passed."""
-        one = self._story()
-        died = [one.run(point) for point in points]
-        if died[-1]:
-            assert not one.run()
-        passed = one.points()
-        self.told += 1
-        names = " | ".join(point.name for point in points)
-        if not all(died):
-            self.missed.append(names)
-        if (found := one.outcome()) != self._expected:
-            self.wrong[names] = {
-                what: (self._expected[what], found[what]) for what in found if found[what] != self._expected[what]
-            }
-        return passed
-
-    def check(self, noise=NOISE):
-        assert self.wrong == {}
-        assert len(self.missed) <= max(1, self.told * noise), self.missed
+def quiet(story):
+    return undisturbed(story)
 
 
 @pytest.fixture
-def matrix(story, undisturbed):
-    _, outcome = undisturbed
+def matrix(story, quiet):
+    _, outcome = quiet
     return Matrix(story, outcome)
-
-
-def lane_of(points, lane):
-    """Deals by name, for each process that runs tests has looked at undisturbed runs of its own."""
-    return [point for name, point in points.items() if zlib.crc32(name.encode()) % LANES == lane]
 
 
 def test_an_undisturbed_run_is_what_is_claimed_of_all_the_others(story):
@@ -135,8 +69,8 @@ def test_an_undisturbed_run_is_what_is_claimed_of_all_the_others(story):
         assert any(kind in name for name in points), kind
 
 
-def test_killed_at_a_few_steps_it_goes_on_and_pays_once(matrix, undisturbed):
-    points, _ = undisturbed
+def test_killed_at_a_few_steps_it_goes_on_and_pays_once(matrix, quiet):
+    points, _ = quiet
     dice = random.Random(3)
     calls = [point for name, point in points.items() if name.startswith("create call #1")]
     for point in [*calls, *dice.sample(list(points.values()), FEW)]:
@@ -146,8 +80,8 @@ def test_killed_at_a_few_steps_it_goes_on_and_pays_once(matrix, undisturbed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lane", range(LANES))
-def test_killed_at_any_step_it_goes_on_and_pays_once(matrix, undisturbed, lane):
-    points, _ = undisturbed
+def test_killed_at_any_step_it_goes_on_and_pays_once(matrix, quiet, lane):
+    points, _ = quiet
     for point in lane_of(points, lane):
         matrix.tell(point)
     matrix.check()
@@ -156,8 +90,8 @@ def test_killed_at_any_step_it_goes_on_and_pays_once(matrix, undisturbed, lane):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lane", range(LANES))
-def test_killed_again_during_the_recovery_it_goes_on_and_pays_once(matrix, undisturbed, lane, request):
-    points, _ = undisturbed
+def test_killed_again_during_the_recovery_it_goes_on_and_pays_once(matrix, quiet, lane, request):
+    points, _ = quiet
     every = request.config.getoption("--all-kills")
     dice = random.Random(lane)
     firsts = lane_of(points, lane)

@@ -8,8 +8,10 @@ from bench import rules
 from jumping import LoopClock
 
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.engine.ids import uuid7
 from batchflow.engine.lease import TTL
-from batchflow.model.state import RunState
+from batchflow.model.change import Put
+from batchflow.model.state import Batch, BatchState, RunState, Wish
 
 STATUSES = [408, 409, 429, 500, 503, 504, 529]
 REFUSALS = [f"status={status}{dress}" for status in STATUSES for dress in ("", ",retry_after=3,body=html")]
@@ -25,6 +27,41 @@ async def test_any_refusal_at_any_call_is_got_over_and_paid_once(bench, refusal)
     assert report.books["waste"] == 0
     refused = {heard.endpoint for heard in bench.sim.calls if heard.status and heard.status >= 400}
     assert refused >= {"create", "list", "results"}
+
+
+AN_HOUR = 3600.0
+
+
+async def cancel_half_way(bench):
+    """Somebody types `batchflow cancel` when about half of the rows are answered."""
+    async with bench.flow() as flow:
+        while not (found := await flow.store.find(Batch, {"state": BatchState.RUNNING}, limit=1)):
+            await anyio.sleep(0.25)
+        await anyio.sleep(AN_HOUR / 2)
+        await flow.store.commit((Put(Wish(id=uuid7(), run=found[0].run, verb="cancel", at=0.0)),))
+
+
+@pytest.mark.parametrize("looked_up", [False, True], ids=["listed", "looked-up"])
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_cancel_gets_over_any_refusal_reaches_the_provider_and_keeps_what_was_answered(
+    bench, refusal, looked_up
+):
+    """Where the listing shows nothing, each look at the batch is a retrieve, and is refused as well."""
+    unlisted = ["list::omit,rows=9", f"retrieve:1+2:status,{refusal}"] if looked_up else []
+    bench.simulate(f"cancel:1+2:status,{refusal}", *unlisted, duration=AN_HOUR, jitter=0.0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(cancel_half_way, bench)
+        report = await bench.run(bench.job(40, rules=rules(patience=3000.0)))
+    status = int(refusal[7:10])
+    assert [heard.status for heard in bench.sim.calls if heard.endpoint == "cancel"] == [status, status, 200]
+    looks = [heard.status for heard in bench.sim.calls if heard.endpoint == "retrieve"]
+    assert not looked_up or looks[:2] == [status, status]
+    assert report.run.state is RunState.CANCELED
+    books, stats = report.books, bench.sim.stats()
+    assert books["delivered"] + books["canceled"] == books["rows"] == stats["requests_accepted"] == 40
+    assert 0 < len(bench.good) == books["delivered"] == stats["rows_billed"] < 40
+    assert {result.key for result in bench.good}.isdisjoint(result.key for result in bench.dead)
+    assert (stats["creates"], books["waste"]) == (1, 0)
 
 
 @pytest.mark.parametrize("offset", [-3600, 3600])

@@ -1,18 +1,25 @@
 """A power cut leaves of our own files what was flushed to disk: whatever a commit speaks of must have been, before it.
 
-SQLite sees to its own file (synchronous FULL, tests/builtin/stores/test_sqlite_file.py). Here `os.fsync` is listened to, and
-each time that a commit is told of, what was not flushed yet is what a power cut would take.
+SQLite sees to its own file (synchronous FULL, tests/builtin/stores/test_sqlite_file.py). Here `os.fsync` is listened to.
+First, each time that a commit is told of, what was not flushed yet is what a power cut would take. Then real processes
+are killed at every step they take with a file, what was not flushed is taken from them (tests/support/disk.py), and the
+next one must come to what a run comes to that nobody disturbed.
 """
 
 import os
+import random
+from itertools import count
 from pathlib import Path
 
 import pytest
 from bench import rules
+from crashes import FAULTS, LANES, Matrix, Story, lane_of, undisturbed
+from disk import Chance, Disk, Nothing, Sizes
 
 from batchflow import To
 from batchflow.builtin.sinks.csv import csv
 from batchflow.builtin.sinks.jsonl import jsonl
+from batchflow.sim import FaultPlan
 
 
 @pytest.fixture
@@ -58,3 +65,70 @@ async def test_what_a_commit_speaks_of_was_on_disk_before_it(bench, flushed, tmp
     assert len(looked) > 6
     assert at_risk == []
     assert unflushed(out, flushed) == []
+
+
+FATES = {"nothing": Nothing, "sizes": Sizes, "chance": Chance}
+FILES = ("flush", "object", "amid writing", "part for", "outlet", "of a table")
+"""What is in the names of steps that have to do with files, and of the commits that speak of them."""
+
+
+class PowerCut(Story):
+    """Processes that are killed, and what they had not flushed is lost."""
+
+    def __init__(self, forge, sim, folder, fate):
+        super().__init__(forge, sim, folder)
+        self.disk = str(folder.with_name(f"{folder.name}-disk"))
+        self._fate = fate(random.Random(folder.name))
+
+    def run(self, point=None):
+        if died := super().run(point):
+            Disk(self.folder, self.disk).cut_power(self._fate)
+        return died
+
+
+@pytest.fixture(scope="module")
+def cuts(forge, sim, tmp_path_factory):
+    """Begins a story on a server that has forgotten everything before."""
+    numbers = count()
+    folder = tmp_path_factory.mktemp("power")
+
+    def begin(fate="nothing"):
+        sim.reset(FaultPlan.parse(FAULTS))
+        return PowerCut(forge, sim, folder / str(next(numbers)), FATES[fate])
+
+    return begin
+
+
+@pytest.fixture(scope="module")
+def quiet(cuts):
+    points, outcome = undisturbed(cuts)
+    return {name: point for name, point in points.items() if any(what in name for what in FILES)}, outcome
+
+
+FEW = [
+    "after flush of an object #1", "after object requests #1", "amid writing .out.jsonl.batchflow #3",
+    "before flush of .out.jsonl.batchflow #2", "after flush of .out.jsonl.batchflow #2",
+    "amid writing out.jsonl #1", "before flush of out.jsonl #2", "after flush of out.csv #2",
+    "after commit (outlet, part for jsonl done) #1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_power_cut_at_a_few_steps_loses_doubles_and_tears_nothing(cuts, quiet, fate):
+    points, outcome = quiet
+    matrix = Matrix(lambda: cuts(fate), outcome)
+    for name in FEW:
+        matrix.tell(points[name])
+    matrix.check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fate", FATES)
+@pytest.mark.parametrize("lane", range(LANES))
+def test_power_cut_at_any_step_loses_doubles_and_tears_nothing(cuts, quiet, lane, fate):
+    points, outcome = quiet
+    matrix = Matrix(lambda: cuts(fate), outcome)
+    for point in lane_of(points, lane):
+        matrix.tell(point)
+    matrix.check()
+    assert matrix.told > 3

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -69,46 +70,74 @@ class Forge:
         self._process.stdout.close()
 
 
-class Story:
+class Workplace:
+    """One folder with a job, and the processes that work on it."""
+
+    speed = SPEED
+    began = None
+    """When hasty time was real time; None where leases take their time."""
+    disk = ""
+    """Where to keep what is flushed; nowhere where no power is cut."""
+
+    def __init__(self, forge, folder, job, records):
+        folder.mkdir()
+        self.folder = folder
+        self.processes = 0
+        self._forge = forge
+        (folder / "in.jsonl").write_text("\n".join(records) + "\n")
+        (folder / "batchflow.yaml").write_text(job)
+
+    def make(self, *words, end="", blow="SIGKILL"):
+        """Forks a process that is to type this, and that the signal `blow` hits at `end`; it waits to be let go."""
+        self.processes += 1
+        spec = {
+            "folder": str(self.folder), "words": words, "end": end, "blow": blow, "seed": self.processes,
+            "speed": self.speed, "began": self.began, "disk": self.disk,
+        } | {name: f"{name}-{self.processes}" for name in ("trail", "said", "log")}  # fmt: skip
+        return self._forge.do(do="start", spec=spec)["pid"]
+
+    def let_go(self, pid):
+        """Lets a process begin."""
+        self._forge.do(do="go", pid=pid)
+
+    def wait(self, pid):
+        """Waits until a process ends, and says how; or until it is stopped, which is None."""
+        return self._forge.do(do="wait", pid=pid)["ended"]
+
+    def heard(self, what, process=None):
+        """Gives what a process, or the last one, left: its `said`, its `log` or its `trail`."""
+        return (self.folder / f"{what}-{process or self.processes}").read_text()
+
+
+class Story(Workplace):
     """One folder with a job, and the processes that worked on it one after the other."""
 
     def __init__(self, forge, sim, folder):
-        folder.mkdir()
-        self.folder = folder
-        self.sim = sim
-        self.processes = 0
-        self._forge = forge
-        self._calls = 0
         self._key = f"sk-{folder.name}"
-        (folder / "in.jsonl").write_text("\n".join(RECORDS) + "\n")
-        (folder / "batchflow.yaml").write_text(JOB.format(url=sim.url, key=self._key))
+        super().__init__(forge, folder, JOB.format(url=sim.url, key=self._key), RECORDS)
+        self.sim = sim
+        self._calls = 0
 
     def run(self, point=None):
         """Types `batchflow run` in a process that dies at this point, or not at all; True when it died."""
         ended = self._type("run", "--json", point=point)
-        assert ended in {DELIVERED, DEAD_LETTERS, KILLED}, (ended, (self.folder / "log").read_text())
+        assert ended in {DELIVERED, DEAD_LETTERS, KILLED}, (ended, self.heard("log"))
         return ended == KILLED
 
     def _type(self, *words, point=None):
-        self.processes += 1
         self._calls = len(self.sim.calls)
-        end = point.name if point and point.rule is None else ""
-        spec = {
-            "folder": str(self.folder), "words": words, "trail": f"trail-{self.processes}", "end": end, "speed": SPEED,
-            "seed": self.processes,
-        }  # fmt: skip
-        pid = self._forge.do(do="start", spec=spec)["pid"]
+        pid = self.make(*words, end=point.name if point and point.rule is None else "")
         rules = [msgspec.structs.replace(point.rule, pid=pid)] if point and point.rule else []
         self.sim.set_faults(FaultPlan.parse(FAULTS).plus(FaultPlan(rules=rules)))
-        self._forge.do(do="go", pid=pid)
-        ended = self._forge.do(do="wait", pid=pid)["ended"]
+        self.let_go(pid)
+        ended = self.wait(pid)
         settle(self.sim)
         self.sim.set_faults(FaultPlan.parse(FAULTS))  # what was meant for that process must hit nobody else's calls
         return ended
 
     def points(self):
         """Lists every point that the last process passed."""
-        trail = (self.folder / f"trail-{self.processes}").read_text().splitlines()
+        trail = self.heard("trail").splitlines()
         return {name: Point(name) for name in trail} | {point.name: point for point in self._points_of_calls()}
 
     def _points_of_calls(self):
@@ -138,8 +167,8 @@ class Story:
 
     def outcome(self):
         """What came of it, without what may differ: batches, times, and which attempt it was."""
-        assert self._type("ps", "--json") == 0, (self.folder / "log").read_text()
-        run = json.loads((self.folder / "said").read_text())[0]
+        assert self._type("ps", "--json") == 0, self.heard("log")
+        run = json.loads(self.heard("said"))[0]
         stats = self.sim.stats()
         return {
             "state": run["state"],
@@ -154,8 +183,66 @@ class Story:
         }
 
 
+RUNS = 3
+"""Undisturbed runs that are looked at: how often one polls differs, and only what all of them did is surely done again."""
+NOISE = 0.05
+"""A process that polls less often than those before it never comes to some points: to no more than this share of them."""
+
+
+def undisturbed(story):
+    """Gives the points that every undisturbed run passes, and what comes of it."""
+    passed, outcomes = [], []
+    for _ in range(RUNS):
+        quiet = story()
+        assert not quiet.run()
+        passed.append(quiet.points())
+        outcomes.append(quiet.outcome())
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    every = set.intersection(*map(set, passed))
+    return {name: point for name, point in passed[0].items() if name in every}, outcomes[0]
+
+
+class Matrix:
+    """Tells stories of processes that die, and holds each against one in which nobody does."""
+
+    def __init__(self, story, expected):
+        self._story = story
+        self._expected = expected
+        self.told = 0
+        self.missed = []
+        self.wrong = {}
+
+    def tell(self, *points):
+        """Lets a process die at each point, and one more end the work; gives the points that the last one passed."""
+        one = self._story()
+        died = [one.run(point) for point in points]
+        if died[-1]:
+            assert not one.run()
+        passed = one.points()
+        self.told += 1
+        names = " | ".join(point.name for point in points)
+        if not all(died):
+            self.missed.append(names)
+        if (found := one.outcome()) != self._expected:
+            self.wrong[names] = {
+                what: (self._expected[what], found[what]) for what in found if found[what] != self._expected[what]
+            }
+        return passed
+
+    def check(self, noise=NOISE):
+        assert self.wrong == {}
+        assert len(self.missed) <= max(1, self.told * noise), self.missed
+
+
+LANES = 8
+"""The points are dealt to so many tests, to be run side by side."""
 BYTES = {"create": (0.0, 0.5, 0.99), "results": (0.0, 0.3, 0.8, 1.0)}
 """How far a body gets."""
+
+
+def lane_of(points, lane):
+    """Deals by name, for each process that runs tests has looked at undisturbed runs of its own."""
+    return [point for name, point in points.items() if zlib.crc32(name.encode()) % LANES == lane]
 
 
 def settle(sim):

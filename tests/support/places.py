@@ -1,4 +1,4 @@
-"""Gives a name to every step that a process takes towards the outside, and kills it at the one it was told to.
+"""Gives a name to every step that a process takes towards the outside, and kills or stops it at the one it was told to.
 
 Nothing is listed by hand: whatever commits, publishes an object, writes a byte of a file or a row of a table passes here,
 and so becomes a place to die at. A new commit in the engine is a new place by itself. A place is named by what it does
@@ -12,21 +12,24 @@ from collections import Counter
 from pathlib import Path
 
 from batchflow import app
+from batchflow.builtin.anthropic import calls
+from batchflow.builtin.anthropic.body import Body
 from batchflow.builtin.sinks import output, redo
 from batchflow.builtin.sinks.table import TableSink
 from batchflow.builtin.stores import drafts
 from batchflow.builtin.stores.sqlite.state import SqliteState
+from batchflow.engine.clock import SystemClock
 from batchflow.model.change import Note, Put
 from batchflow.model.state import Batch, Delivery, Run, Setback, Wish
-from batchflow.testing import ScaledClock
 
 
 class Places:
     """Counts what a process does, writes it into a trail that outlives it, and ends it at one place."""
 
-    def __init__(self, trail, end):
+    def __init__(self, trail, end, blow=signal.SIGKILL):
         self._trail = os.open(trail, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._end = end
+        self._blow = blow
         self._times = Counter()
         self._lock = threading.Lock()
 
@@ -36,21 +39,67 @@ class Places:
             name = f"{what} #{self._times[what]}"
         os.write(self._trail, f"{name}\n".encode())
         if name == self._end:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self._blow)
 
 
-def watch(places, *, speed):
-    """Puts the places into this process, and makes its clock run faster. There is no way back: it is a fork."""
-    app.SystemClock = lambda: ScaledClock(speed=speed)
+class HastyClock(SystemClock):
+    """The real clock, with a minute in two seconds: leases lapse sooner, for every process alike that began with `began`."""
+
+    def __init__(self, speed, began):
+        self._speed = speed
+        self._began = began
+
+    def now(self):
+        return self._began + (super().now() - self._began) * self._speed
+
+    def boot(self):
+        return super().boot() * self._speed
+
+    async def sleep(self, seconds):
+        await super().sleep(max(0.0, seconds) / self._speed)
+
+
+def watch(places, clock):
+    """Puts the places into this process, and gives it a clock that runs faster. There is no way back: it is a fork."""
+    app.SystemClock = lambda: clock
+    if isinstance(clock, HastyClock):
+        _judge_leases_by(clock)
     _around(SqliteState, "commit", places, lambda change: f"commit ({_told(change)})")
     taken = set()
     _around(SqliteState, "lease", places, lambda name, **_: _first(f"lease of {name.partition('/')[0]}", taken))
     _around(SqliteState, "release", places, lambda name, **_: f"release of {name.partition('/')[0]}")
     _around_blocking(drafts.Draft, "publish", places, lambda draft, _rest: f"object {_kind(draft._name)}")
     _around_blocking(TableSink, "_commit", places, lambda _sink, _part: "commit of a table")
+    _around(calls, "post", places, lambda _path, body, _patience: "create" if isinstance(body, Body) else None)
+    _around_pieces(places)
     _halve_rows(places)
     for module, name in ((drafts, "_write_all"), (redo, "write_all"), (output, "write_all")):
         _halve_bytes(module, name, places)
+
+
+def watch_disk(places, disk):
+    """Has a disk kept of what is flushed, and makes each flush a place."""
+    disk.begin()
+    flush = os.fsync
+
+    def flushed(file):
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        what = "a folder" if path.is_dir() else _file(file)
+        places.reach(f"before flush of {what}")
+        flush(file)
+        disk.flushed(path)
+        places.reach(f"after flush of {what}")
+
+    os.fsync = flushed
+
+
+def _judge_leases_by(clock):
+    original = SqliteState.__init__
+
+    def begin(self, path, *, patience, **_):
+        original(self, path, patience=patience, now=clock.now)
+
+    SqliteState.__init__ = begin
 
 
 def _around(owner, method, places, name):
@@ -79,6 +128,19 @@ def _around_blocking(owner, method, places, name):
         return result
 
     setattr(owner, method, call)
+
+
+def _around_pieces(places):
+    """Comes between what was handed to the socket and the look at the lease for the next piece."""
+    original = Body._next
+
+    async def piece(self, pieces):
+        found = await original(self, pieces)
+        if found:
+            places.reach("before a piece of a create")
+        return found
+
+    Body._next = piece
 
 
 def _halve_rows(places):

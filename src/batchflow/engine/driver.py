@@ -368,6 +368,8 @@ class Driver:
                     await self._troubled(name, error)
                 case errors.Locked():
                     self._lost(error)
+                case errors.IllegalTransition() if not await self._lease.renew(self._lost):
+                    return  # Somebody else has taken it further; no mistake of ours.
                 case errors.BatchflowError():
                     # A reader that could not commit has items in hand that nobody else has: only a new one may go on.
                     await self._broke(error)

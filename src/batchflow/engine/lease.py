@@ -11,6 +11,7 @@ from batchflow.ports.state import StateStore
 
 TTL = 60.0
 RENEW = 15.0
+SLEPT = "this process slept past its lease, and somebody else has driven the run meanwhile"
 
 
 def birth(pid: int) -> str:
@@ -70,10 +71,15 @@ class DriverLease:
     async def take(self) -> None:
         """Take the lease or renew it; `Locked` names who has it."""
         asked = self._clock.boot()
-        granted = await self._store.lease(self.name, owner=self.owner, host=self._host, pid=self._pid, ttl=TTL)
-        if self._since is not None and granted.since != self._since:
-            # It lapsed, somebody else drove the run and is done: what this process remembers of it is not true any more.
-            raise LeaseLost("this process slept, and somebody else drove the run meanwhile", hint="run it again")
+        try:
+            granted = await self._store.lease(
+                self.name, owner=self.owner, host=self._host, pid=self._pid, ttl=TTL, since=self._since
+            )
+        except errors.Locked as error:
+            if self._since is None:
+                raise
+            # What this process remembers of the run is not true any more, whether or not the other still drives it.
+            raise LeaseLost(SLEPT, hint="run it again") from error
         self._since = granted.since
         # Counted from before the call: the store may have granted it at any moment since.
         self._safe_until = asked + TTL

@@ -55,8 +55,14 @@ class StateStore(Protocol):
         """These are all the counters of a run, zeros included."""
         ...
 
-    async def lease(self, name: str, *, owner: str, host: str, pid: int, ttl: float) -> Lease:
-        """Takes or renews a lease, or raises `Locked` naming who holds it. The store's clock judges."""
+    async def lease(
+        self, name: str, *, owner: str, host: str, pid: int, ttl: float, since: float | None = None
+    ) -> Lease:
+        """Takes or renews a lease, or raises `Locked` naming who holds it. The store's clock judges.
+
+        With `since`, only the very lease that was taken then is renewed, also where it lapsed: `Locked` if anybody had
+        it in between, whether or not he still has.
+        """
         ...
 
     async def release(self, name: str, *, owner: str) -> None:

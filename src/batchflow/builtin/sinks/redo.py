@@ -19,6 +19,7 @@ import msgspec
 from batchflow.builtin.sinks.mark import Mark
 
 _PIECE = 256 * 1024
+_SECTOR = 512
 _HEADER_AT_MOST = 64 * 1024
 
 
@@ -86,12 +87,16 @@ class Redo:
             left -= read
 
     def begins_with(self, output: int, start: int, end: int) -> bool:
-        """Tells whether the output's bytes from `start` to `end` are the first bytes of this part, one by one."""
+        """Tells whether the output's bytes from `start` to `end` are the first bytes of this part, one by one.
+
+        A zero may stand for any of them: some file systems give a file its size before its bytes are on disk, and a power
+        cut in between leaves zeros. Nobody loses anything with them.
+        """
         if end - start > self.length():
             return False
         place = start
         for data in self.pieces(end - start):
-            if os.pread(output, len(data), place) != bytes(data):
+            if not _is_all_of(os.pread(output, len(data), place), bytes(data)):
                 return False
             place += len(data)
         return place == end
@@ -106,6 +111,20 @@ class Redo:
         if self._file >= 0:
             os.close(self._file)
         self._file = -1
+
+
+def _is_all_of(found: bytes, ours: bytes) -> bool:
+    """Tells whether what was found is ours, but for zeros; byte by byte only where a sector differs."""
+    if found == ours:
+        return True
+    sectors = range(0, len(ours), _SECTOR)
+    return len(found) == len(ours) and all(
+        _is_sector_of(found[at : at + _SECTOR], ours[at : at + _SECTOR]) for at in sectors
+    )
+
+
+def _is_sector_of(found: bytes, ours: bytes) -> bool:
+    return found == ours or all(there in (0, byte) for there, byte in zip(found, ours, strict=True))
 
 
 def write_all(file: int, data: bytes | memoryview) -> None:

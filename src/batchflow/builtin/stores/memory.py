@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, assert_never, cast
 import xxhash
 
 from batchflow.builtin.stores.objects import PIECE, checked_name, missing, wrong_bytes, wrong_size
-from batchflow.builtin.stores.words import lease_not_held, locked, over_cap, stale
+from batchflow.builtin.stores.words import had_by_another, lease_not_held, locked, over_cap, stale
 from batchflow.model.blob import Blob
 from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put
 from batchflow.model.state import COUNTERS, Batch, Decision, Delivery, DeliveryState, Due, Intent, Lease, Setback
@@ -97,13 +97,17 @@ class MemoryState:
     async def books(self, run: str) -> Mapping[str, int]:
         return dict.fromkeys(COUNTERS, 0) | {name: n for (its_run, name), n in self._counters.items() if its_run == run}
 
-    async def lease(self, name: str, *, owner: str, host: str, pid: int, ttl: float) -> Lease:
+    async def lease(
+        self, name: str, *, owner: str, host: str, pid: int, ttl: float, since: float | None = None
+    ) -> Lease:
         now = self._now()
         held = self._leases.get(name)
         if held and held.owner != owner and held.until > now:
             raise locked(held, now)
-        since = held.since if held and held.owner == owner else now
-        lease = Lease(name=name, owner=owner, host=host, pid=pid, until=now + ttl, since=since)
+        begun = held.since if held and held.owner == owner else now
+        if since not in {None, begun}:
+            raise had_by_another(name)
+        lease = Lease(name=name, owner=owner, host=host, pid=pid, until=now + ttl, since=begun)
         self._leases[name] = lease
         return lease
 

@@ -26,6 +26,14 @@ def lease_not_held(holding: Holding) -> Stale:
     )
 
 
+def had_by_another(lease: str) -> Locked:
+    """A lease that lapsed cannot be renewed, for it was another's in between."""
+    return Locked(
+        f"{lease} was held by somebody else, after the lease of this process had lapsed. Nothing was changed.",
+        hint="What this process knows of it is not true any more: begin anew.",
+    )
+
+
 def over_cap(cap: Cap, total: int) -> OverCap:
     """The books would go over a limit."""
     return OverCap(

@@ -19,6 +19,11 @@ async def take(store: StateStore, owner: str = "ann", name: str = RUN) -> Lease:
     return await store.lease(name, owner=owner, host=f"{owner}s-host", pid=4711, ttl=TTL)
 
 
+async def renew(store: StateStore, lease: Lease) -> Lease:
+    """Renews this very lease."""
+    return await store.lease(lease.name, owner=lease.owner, host=lease.host, pid=lease.pid, ttl=TTL, since=lease.since)
+
+
 class LeaseContract:
     """Taking, renewing, lapsing, giving back; and writing only while holding."""
 
@@ -91,6 +96,35 @@ class LeaseContract:
         await take(store, "bob")
         with pytest.raises(Locked):
             await take(store, "ann")
+
+    async def test_a_lapsed_lease_that_nobody_took_is_renewed(self, store: StateStore, clock: ManualClock) -> None:
+        first = await take(store, "ann")
+        clock.advance(2 * TTL)
+        assert (await renew(store, first)).since == first.since
+        assert await store.holder(RUN) is not None
+
+    async def test_what_another_has_is_not_renewed(self, store: StateStore, clock: ManualClock) -> None:
+        first = await take(store, "ann")
+        clock.advance(TTL)
+        await take(store, "bob")
+        with pytest.raises(Locked):
+            await renew(store, first)
+
+    @pytest.mark.parametrize("gave_back", [True, False])
+    async def test_what_another_had_is_not_renewed_and_stays_free(
+        self, store: StateStore, clock: ManualClock, *, gave_back: bool
+    ) -> None:
+        first = await take(store, "ann")
+        clock.advance(TTL)
+        await take(store, "bob")
+        if gave_back:
+            await store.release(RUN, owner="bob")
+        clock.advance(TTL)
+        with pytest.raises(Locked):
+            await renew(store, first)
+        assert await store.holder(RUN) is None
+        with pytest.raises(Stale):
+            await store.commit((Holding(RUN, "ann"), Put(a_run())))
 
     async def test_a_lease_given_back_can_be_taken_at_once(self, store: StateStore) -> None:
         await take(store, "ann")

@@ -7,19 +7,21 @@ import msgspec
 
 from batchflow.builtin.stores.sqlite import queries
 from batchflow.builtin.stores.sqlite.transaction import transaction
-from batchflow.builtin.stores.words import locked
+from batchflow.builtin.stores.words import had_by_another, locked
 from batchflow.model.state import Lease
 
 
-def take(database: sqlite3.Connection, wish: Lease, ttl: float, now: Callable[[], float]) -> Lease:
-    """Takes or renews a lease, unless another's has not lapsed."""
+def take(database: sqlite3.Connection, wish: Lease, ttl: float, since: float | None, now: Callable[[], float]) -> Lease:
+    """Takes or renews a lease, unless another's has not lapsed; with `since`, unless another had it at all."""
     with transaction(database):
         moment = now()
         held = _stored(database, wish.name)
         if held and held.owner != wish.owner and held.until > moment:
             raise locked(held, moment)
-        since = held.since if held and held.owner == wish.owner else moment
-        lease = msgspec.structs.replace(wish, until=moment + ttl, since=since)
+        begun = held.since if held and held.owner == wish.owner else moment
+        if since not in {None, begun}:
+            raise had_by_another(wish.name)
+        lease = msgspec.structs.replace(wish, until=moment + ttl, since=begun)
         database.execute(queries.TAKE_LEASE, msgspec.structs.astuple(lease))
     return lease
 

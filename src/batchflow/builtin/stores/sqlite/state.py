@@ -91,9 +91,11 @@ class SqliteState:
     async def books(self, run: str) -> Mapping[str, int]:
         return dict.fromkeys(COUNTERS, 0) | dict(await self._rows(queries.BOOKS, (run,)))
 
-    async def lease(self, name: str, *, owner: str, host: str, pid: int, ttl: float) -> Lease:
+    async def lease(
+        self, name: str, *, owner: str, host: str, pid: int, ttl: float, since: float | None = None
+    ) -> Lease:
         wish = Lease(name=name, owner=owner, host=host, pid=pid, until=0.0)
-        return await self._inside(partial(leases.take, wish=wish, ttl=ttl, now=self._now))
+        return await self._inside(partial(leases.take, wish=wish, ttl=ttl, since=since, now=self._now))
 
     async def release(self, name: str, *, owner: str) -> None:
         await self._rows(queries.RELEASE_LEASE, (name, owner))

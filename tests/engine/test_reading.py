@@ -33,7 +33,7 @@ async def test_a_key_that_comes_twice_is_asked_once_and_counted(bench):
 
 async def test_a_key_from_before_a_restart_is_still_a_duplicate(bench):
     sim = bench.simulate("create:3+:credit")
-    rows = [*records(40), *records(40)]
+    rows = [*records(200), *records(200)]
     job = bench.job(rows, rules=rules(max_requests=10, in_flight=8))
     first = await bench.run(job)
     assert first.run.state is RunState.PAUSED
@@ -41,8 +41,8 @@ async def test_a_key_from_before_a_restart_is_still_a_duplicate(bench):
     sim.set_faults(FaultPlan())
     report = await bench.run(job)
     assert report.run.state is RunState.DONE
-    assert report.books["duplicate"] == 40
-    assert sim.stats()["requests_accepted"] == len(bench.good) == 40
+    assert report.books["duplicate"] == 200
+    assert sim.stats()["requests_accepted"] == len(bench.good) == 200
 
 
 class Pages:

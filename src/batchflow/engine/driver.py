@@ -16,16 +16,17 @@ from anyio.abc import TaskGroup
 
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.trouble import Trouble
-from batchflow.machine.batch import RESERVING, TERMINAL
-from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished, Settled
+from batchflow.machine.batch import RESERVING
+from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished
 from batchflow.model import errors
 from batchflow.model.change import Put
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Delivery, Run, RunState, Wish
 from batchflow.model.words import Word
 from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
+from batchflow.stages.close import MOVING_STATES, close
 from batchflow.stages.collect import collect
-from batchflow.stages.deliver import deliver, settle
+from batchflow.stages.deliver import deliver
 from batchflow.stages.doubt import SLEPT, doubt
 from batchflow.stages.draft import Reader
 from batchflow.stages.evidence import Evidence
@@ -49,10 +50,6 @@ IDLE = 0.25
 LONGEST = 5.0
 """How long to wait, at first and at most, where something is due that cannot begin: what frees it rings the bell."""
 AGENDA = 200
-SHORT = 16
-"""Letters of an id that a person types."""
-OPEN_STATES = [state for state in BatchState if state not in TERMINAL and state is not BatchState.HELD]
-MOVING_STATES = [state for state in OPEN_STATES if state is not BatchState.COLLECTED]
 FLYING = frozenset(MOVING_STATES) - {BatchState.DRAFTED, BatchState.ENDED}
 """States of batches that are at the provider, or may be. A held batch takes no place: it may wait for its person for days."""
 SUBMIT, DELIVER = "submit/", "deliver/"
@@ -135,7 +132,7 @@ class Driver:
                 started = await self._start_due(run, tasks)
             elif not self._stopping and not run.by_operator:
                 started = await self._deliver_collected(tasks)
-            if not self._hands and (self._stopping or run.state not in LIVE or await self._at_rest(run)):
+            if not self._hands and (self._stopping or run.state not in LIVE or await close(self._kit, run)):
                 return False
         except (errors.Stale, errors.IllegalTransition) as error:
             await self._outdated(error)
@@ -408,40 +405,10 @@ class Driver:
         except errors.BatchflowError:
             return
 
-    async def _at_rest(self, run: Run) -> bool:
-        """Tell whether nothing is left to do, and say so in the store: done, or paused because a person must decide."""
-        kit = self._kit
-        if not run.read_all:
-            return False
-        if await kit.store.find(Batch, {"run": run.id, "state": OPEN_STATES}, limit=1) and not await self._stuck(run):
-            return False
-        if await waiting(kit) or await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.DUE}, limit=1):
-            return False
-        if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}):
-            await kit.pause(_held(run, held))
-        elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
-            why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
-            await kit.pause(why, Word.SINK_ERROR)
-        else:
-            for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
-                await settle(kit, batch.id)
-            await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id))
-        return True
-
-    async def _stuck(self, run: Run) -> bool:
-        """Tell whether all that is open are collected batches whose parts are parked."""
-        return not await self._kit.store.find(Batch, {"run": run.id, "state": MOVING_STATES}, limit=1)
-
 
 def _asks_for(step: str) -> str:
     """Say what a step asks the provider for: each may fail for itself while the other goes well."""
     return "results" if step == "collect" else "listings"
-
-
-def _held(run: Run, held: Sequence[Batch]) -> str:
-    more = f", and so are {len(held) - 1} more" if len(held) > 1 else ""
-    why = f"batch {held[0].id} is held{more}: {held[0].why}"
-    return f"{why.rstrip('.')}. `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"
 
 
 def _unexpected(name: str, error: Exception) -> errors.Bug:

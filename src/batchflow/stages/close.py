@@ -1,0 +1,45 @@
+"""Close: tell whether a run has nothing left to do, and say so in the store."""
+
+from collections.abc import Sequence
+
+from batchflow.machine.batch import TERMINAL
+from batchflow.machine.run import Settled
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run
+from batchflow.model.words import Word
+from batchflow.stages.deliver import settle
+from batchflow.stages.kit import Kit
+from batchflow.stages.repack import waiting
+
+SHORT = 16
+"""Letters of an id that a person types."""
+MOVING_STATES = [state for state in BatchState if state not in TERMINAL | {BatchState.HELD, BatchState.COLLECTED}]
+"""States of batches for which there is something to do, now or later."""
+
+
+async def close(kit: Kit, run: Run) -> bool:
+    """Call the run done, or pause it because a person must decide; False while there is anything left to do."""
+    if not run.read_all or not await _at_rest(kit):
+        return False
+    if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}):
+        await kit.pause(_held(run, held))
+    elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
+        why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
+        await kit.pause(why, Word.SINK_ERROR)
+    else:
+        for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
+            await settle(kit, batch.id)
+        await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id))
+    return True
+
+
+async def _at_rest(kit: Kit) -> bool:
+    """Tell whether no batch moves, no row waits to be asked again and no part can be delivered."""
+    if await kit.store.find(Batch, {"run": kit.run, "state": MOVING_STATES}, limit=1) or await waiting(kit):
+        return False
+    return not await kit.store.find(Delivery, {"run": kit.run, "state": DeliveryState.DUE}, limit=1)
+
+
+def _held(run: Run, held: Sequence[Batch]) -> str:
+    more = f", and so are {len(held) - 1} more" if len(held) > 1 else ""
+    why = f"batch {held[0].id} is held{more}: {held[0].why}"
+    return f"{why.rstrip('.')}. `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"

@@ -36,7 +36,7 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
     if await _stop_twins(kit, remotes[1:]):
         await _defer(kit, batch, "waits for its twin, which was created after all")
         return
-    harvest = Harvest(batch.count, tokens, kit.prices)
+    harvest = Harvest(batch.count, tokens, kit.prices, batch.reserved)
     try:
         async with kit.hold(MEMORY):
             parts = await download(kit, batch, remotes, harvest)
@@ -226,7 +226,7 @@ def _remarks(kit: Kit, batch: Batch, harvest: Harvest, good: int, dead: int, aga
         text = f"{harvest.foreign} foreign and {harvest.repeated} repeated result lines were set aside"
         remarks.append(kit.event("batch.odd_lines", batch.id, text))
     if models := harvest.money.unpriced:
-        remarks.append(
-            kit.event("batch.unpriced", batch.id, f"no price is known for {', '.join(sorted(models))}: booked as $0")
-        )
+        named = ", ".join(f"`{model}`" if model else "answers that name no model" for model in sorted(models))
+        booked = "as the most that was reserved for them" if batch.reserved else "as $0"
+        remarks.append(kit.event("batch.unpriced", batch.id, f"no price is known for {named}: booked {booked}"))
     return list[Step](remarks)

@@ -129,7 +129,9 @@ class Forecaster:
             at_most=at_most,
             list_at_most=sum(model.list_at_most for model in models),
             budget=None if budget is None else budget / DOLLAR,
-            verdict=_verdict(budget, round(at_most * DOLLAR), self._packs.count, priced=all(one.priced for one in models)),
+            verdict=_verdict(
+                budget, round(at_most * DOLLAR), self._packs.count, priced=all(one.priced for one in models)
+            ),
             sample=msgspec.Raw(sample) if sample else None,
             sample_key=key,
         )

@@ -24,7 +24,9 @@ def sqlite(
     ] = "upsert",
     missing: Annotated[
         Literal["error", "skip"],
-        Doc("For `mode: update`. error: a result without a row to update stops its part, which is kept. skip: the receipt counts them."),
+        Doc(
+            "For `mode: update`. error: a result without a row to update stops its part, which is kept. skip: the receipt counts them."
+        ),
     ] = "error",
     key: Annotated[
         str | None, Doc("The column by which rows are found; by default the one whose field is `key`.")

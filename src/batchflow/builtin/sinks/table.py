@@ -25,7 +25,7 @@ from batchflow.builtin.sinks.fields import Fields
 from batchflow.builtin.sinks.lines import as_text, unwritable
 from batchflow.builtin.sinks.receipt import known
 from batchflow.builtin.sinks.statements import Mode
-from batchflow.model.errors import Again, SinkError
+from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.result import Result
 from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
 
@@ -176,22 +176,19 @@ class TableSink:
 
     def _nothing_to_update(self) -> SinkError:
         keys = ", ".join(map(repr, self._missing[:3])) + (", ..." if len(self._missing) > 3 else "")
-        error = SinkError(
+        return SinkRefused(
             f"{len(self._missing):,} of {self._written:,} results have no row to update in table {self._table!r} of {self._path}: "
             f"there is none whose {self._key!r} is {keys}. Nothing of this part was written. {SAFE}",
             hint="put the rows there and run `batchflow resume`; or let `mode: upsert` add them, or `missing: skip` pass over them",
         )
-        error.again = Again.NEVER
-        return error
 
     def _cannot(self, error: Exception) -> SinkError:
-        found = SinkError(
+        # The same rows break the same rule the next time.
+        kind = SinkRefused if isinstance(error, sqlite3.IntegrityError) else SinkError
+        return kind(
             f"cannot write table {self._table!r} of {self._path}: {error}. Nothing of this part was written. {SAFE}",
             hint=_next_step(str(error), self._table, self._key),
         )
-        if isinstance(error, sqlite3.IntegrityError):  # the same rows break the same rule the next time
-            found.again = Again.NEVER
-        return found
 
     def _not_the_same(self, context: SinkContext, last: TableReceipt) -> SinkError:
         return SinkError(

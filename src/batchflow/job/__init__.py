@@ -1,32 +1,39 @@
 """A job declared in code: the same parts as in a job file, as objects or plain functions."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
-from batchflow.model.record import Cursor, Idle, Page, Record, Skip
-from batchflow.model.result import Bad, Result
+from batchflow.job.functions import (
+    Build,
+    Decide,
+    Examine,
+    FunctionBuilder,
+    FunctionCheck,
+    FunctionRetry,
+    FunctionSink,
+    Read,
+    Rereading,
+    Write,
+)
+from batchflow.job.refusal import refuse_duplicates, refuse_part, refuse_parts, refuse_source
 from batchflow.model.rules import Rules
-from batchflow.ports.builder import Builder, Params
+from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
-from batchflow.ports.retry import Failure, RetryPolicy, Verdict
-from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext
+from batchflow.ports.retry import RetryPolicy
+from batchflow.ports.sink import Sink
 from batchflow.ports.source import Source
 from batchflow.stages.kit import On, Outlet, Parts
-
-Rows: TypeAlias = "Iterable[Mapping[str, Any]]"
-PAGE = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class To:
     """A sink, which rows it sees, and a name for it."""
 
-    sink: "Sink | Callable[[Sequence[Result]], object]"
+    sink: Sink | Write
     on: On = "ok"
     name: str = ""
 
@@ -35,22 +42,37 @@ class To:
 class Job:
     """What to ask, about what, and where the answers go.
 
-    `source` is a `Source`, or a function that gives the records afresh each time it is called (so that a crashed run can
-    read on); `key` names the column that identifies a record there. `request` is a `Builder` or a function from a
-    record's columns to API parameters. `sinks` are `Sink`s or functions that take a list of results.
+    `source` is a `Source`, a list of records, or a function that gives the records afresh each time it is called (so that a
+    crashed run can read on); `key` names the column that identifies a record there. `request` is a `Builder` or a function
+    from a record's columns to API parameters. `sinks` are `Sink`s or functions that take a list of results.
+
+    What can be known to be wrong is refused here (`ConfigError`), before anything is sent.
     """
 
     name: str
-    source: "Source | Callable[[], Rows]"
-    request: "Builder | Callable[[dict[str, Any]], Params | Skip]"
-    sinks: "Sequence[To | Sink | Callable[[Sequence[Result]], object]]"
+    source: Source | Read | Sequence[Mapping[str, Any]]
+    request: Builder | Build
+    sinks: Sequence[To | Sink | Write]
     key: str = "id"
-    checks: "Sequence[Check | Callable[[Result], Result | Bad]]" = ()
-    retry: "RetryPolicy | Callable[[Failure], Verdict] | None" = None
+    checks: Sequence[Check | Examine] = ()
+    retry: RetryPolicy | Decide | None = None
     rules: Rules = field(default_factory=Rules)
     file: str = ""
     config: str = ""
     """What makes two declarations of a job the same; by default the rules and the parts' names."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail, or be lost without a word, once money is spent."""
+        refuse_source(self.name, self.source)
+        refuse_part(self.name, "request", self.request)
+        refuse_parts(self.name, "checks", self.checks)
+        if self.retry is not None:
+            refuse_part(self.name, "retry", self.retry)
+        refuse_parts(self.name, "sinks", self.sinks)
+        outlets = _tos(self.sinks)
+        for number, to in enumerate(outlets):
+            refuse_part(self.name, "sinks", to.sink, number)
+        refuse_duplicates(self.name, [to.name for to in outlets])
 
     def parts(self, retry: RetryPolicy) -> Parts:
         """Wrap functions into ports; `retry` is the policy where none is declared."""
@@ -58,7 +80,7 @@ class Job:
             name=self.name,
             source=self.source if isinstance(self.source, Source) else Rereading(self.source, self.key),
             builder=self.request if isinstance(self.request, Builder) else FunctionBuilder(self.request),
-            outlets=_outlets(self.sinks),
+            outlets=[_outlet(to) for to in _tos(self.sinks)],
             checks=[one if isinstance(one, Check) else FunctionCheck(one) for one in self.checks],
             retry=_retry(self.retry, retry),
             rules=self.rules,
@@ -71,97 +93,17 @@ class Job:
         return hashlib.blake2b(msgspec.json.encode(told, order="sorted"), digest_size=16).hexdigest()
 
 
-def _retry(given: "RetryPolicy | Callable[[Failure], Verdict] | None", default: RetryPolicy) -> RetryPolicy:
+def _retry(given: RetryPolicy | Decide | None, default: RetryPolicy) -> RetryPolicy:
     if given is None:
         return default
     return given if isinstance(given, RetryPolicy) else FunctionRetry(given)
 
 
-def _outlets(sinks: "Sequence[To | Sink | Callable[[Sequence[Result]], object]]") -> list[Outlet]:
-    outlets: list[Outlet] = []
-    for number, one in enumerate(sinks):
-        to = one if isinstance(one, To) else To(sink=one)
-        name = to.name or f"sink{number or ''}"
-        outlets.append(
-            Outlet(name=name, sink=to.sink if isinstance(to.sink, Sink) else FunctionSink(to.sink), on=to.on)
-        )
-    return outlets
+def _tos(sinks: Sequence[To | Sink | Write]) -> list[To]:
+    """Give every sink a name."""
+    tos = [one if isinstance(one, To) else To(sink=one) for one in sinks]
+    return [replace(to, name=to.name or f"sink{number or ''}") for number, to in enumerate(tos)]
 
 
-class Rereading:
-    """A source from a function that gives the same rows whenever it is called."""
-
-    def __init__(self, rows: "Callable[[], Rows]", key: str) -> None:
-        self._rows = rows
-        self._key = key
-
-    async def read(self, after: Cursor | None) -> AsyncGenerator[Page | Idle]:
-        """Pass over what was read before, then go on in pages."""
-        at = int(after["at"]) if after else 0
-        rows = islice(iter(self._rows()), at, None)
-        while page := list(islice(rows, PAGE)):
-            items = [Record(str(row[self._key]), dict(row), f"row {n}") for n, row in enumerate(page, at + 1)]
-            at += len(page)
-            yield Page(list(items), {"at": at})
-
-    async def fingerprint(self) -> str | None:
-        """Nobody can tell what a function will give."""
-        return None
-
-
-class FunctionBuilder:
-    """A builder from a function of a record's columns."""
-
-    def __init__(self, build: "Callable[[dict[str, Any]], Params | Skip]") -> None:
-        self._build = build
-
-    def build(self, record: Record) -> "Params | Skip":
-        """Call it."""
-        return self._build(dict(record.data))
-
-
-class FunctionCheck:
-    """A check from a function."""
-
-    def __init__(self, check: "Callable[[Result], Result | Bad]") -> None:
-        self._check = check
-
-    def check(self, result: Result) -> Result | Bad:
-        """Call it."""
-        return self._check(result)
-
-
-class FunctionRetry:
-    """A policy from a function."""
-
-    def __init__(self, decide: "Callable[[Failure], Verdict]") -> None:
-        self._decide = decide
-
-    def decide(self, failure: Failure) -> Verdict:
-        """Call it."""
-        return self._decide(failure)
-
-
-class FunctionSink:
-    """A sink from a function that takes lists of results. After a crash it may be given the same results again."""
-
-    promise: Promise = "at_least_once"
-
-    def __init__(self, write: "Callable[[Sequence[Result]], object]") -> None:
-        self._write = write
-
-    async def open(self, context: SinkContext, last: Receipt | None) -> None:
-        """Nothing to make ready."""
-
-    async def write(self, part: Part) -> Receipt:
-        """Hand the results over, a chunk at a time; a coroutine is awaited."""
-        rows = 0
-        async for results in part.rows:
-            given = self._write(results)
-            if hasattr(given, "__await__"):
-                await given  # pyright: ignore[reportGeneralTypeIssues] - it has __await__
-            rows += len(results)
-        return {"part": part.name, "rows": rows}
-
-    async def close(self) -> None:
-        """Nothing to let go."""
+def _outlet(to: To) -> Outlet:
+    return Outlet(name=to.name, sink=to.sink if isinstance(to.sink, Sink) else FunctionSink(to.sink), on=to.on)

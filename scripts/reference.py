@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from batchflow.builtin.retry import DEFAULTS, WAITS
+from batchflow.builtin.retry import DEFAULTS, WAIT, WAITS
 from batchflow.cli import app as doors
 from batchflow.cli.driving import SEVERITY
 from batchflow.cli.exits import Exit
@@ -89,7 +89,7 @@ def words() -> str:
 
 def ruling(word: Word) -> str:
     """Say what the default policy does."""
-    waits = f", first after {WAITS[word]:g} s" if word in WAITS else ""
+    waits = f", first after {WAIT * WAITS[word]:g} s" if word in WAITS else ""
     match DEFAULTS[word]:
         case "again":
             return f"asked again{waits}"

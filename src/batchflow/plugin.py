@@ -1,7 +1,7 @@
 """Everything a plugin author imports, in one place: `from batchflow.plugin import hookimpl, Doc, Record, ...`."""
 
 from batchflow.extend.hooks import Register, hookimpl
-from batchflow.model.errors import BatchflowError, SinkError, SourceError
+from batchflow.model.errors import BatchflowError, SinkError, SinkRefused, SourceError
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result, Usage
 from batchflow.model.state import Event
@@ -45,6 +45,7 @@ __all__ = [
     "Sink",
     "SinkContext",
     "SinkError",
+    "SinkRefused",
     "Size",
     "Skip",
     "Source",

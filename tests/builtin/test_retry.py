@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batchflow.builtin.retry import DEFAULTS, StandardPolicy, standard, wait
+from batchflow.builtin.retry import DEFAULTS, StandardPolicy, standard
 from batchflow.model.words import Word
 from batchflow.ports.retry import Accept, GiveUp, Pause, Retry
 from batchflow.testing.retry import RetryContract, failure
@@ -83,10 +83,16 @@ def test_pausing_burns_no_attempt() -> None:
     assert isinstance(standard(attempts=1).decide(failure(Word.NO_CREDIT, attempt=1)), Pause)
 
 
-def test_waits_grow_with_the_attempt_up_to_an_hour() -> None:
-    assert [wait(Word.OVERLOADED, attempt) for attempt in (1, 2, 3, 9)] == [30.0, 120.0, 480.0, 3600.0]
-    assert [wait(Word.RATE_LIMITED, attempt) for attempt in (1, 2, 9)] == [300.0, 1200.0, 3600.0]
-    assert wait(Word.BAD_OUTPUT, 4) == 0.0
+@pytest.mark.parametrize("wait", [30.0, 1.0])
+def test_waits_grow_with_the_attempt_up_to_an_hour(wait: float) -> None:
+    policy = standard(attempts=20, wait=wait)
+
+    def waits(word: Word, *attempts: int) -> list[float]:
+        return [policy.decide(failure(word, attempt=attempt)).after for attempt in attempts]
+
+    assert waits(Word.OVERLOADED, 1, 2, 3, 9) == [wait, 4 * wait, 16 * wait, 3600.0]
+    assert waits(Word.RATE_LIMITED, 1, 2, 9) == [10 * wait, 40 * wait, 3600.0]
+    assert waits(Word.BAD_OUTPUT, 4) == [0.0]
 
 
 @pytest.mark.parametrize("written", ["2x", "2", 2, 2.0, None])

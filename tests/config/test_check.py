@@ -200,11 +200,16 @@ def test_an_output_that_may_not_be_written_is_refused(looked, tmp_path):
 
 @pytest.mark.parametrize(
     ("budget", "what"),
-    [("", "so its cost will read as zero"), ("    budget: {run: 1}\n", "so its budget cannot be kept")],
+    [
+        ("", "warning: no price is known for model `haiku-9`, so its cost will read as zero"),
+        (
+            "    budget: {run: 1}\n",
+            "no price is known for model `haiku-9`, so its budget cannot be kept, and nothing would be sent",
+        ),
+    ],
 )
-def test_a_model_without_a_price_is_a_warning(looked, budget, what):
-    told = looked(JOB.replace("claude-haiku-4-5", "haiku-9") + budget)
-    assert told == [f"4:22: warning: no price is known for model `haiku-9`, {what}"]
+def test_a_model_without_a_price_is_a_warning_and_under_a_budget_a_mistake(looked, budget, what):
+    assert looked(JOB.replace("claude-haiku-4-5", "haiku-9") + budget) == [f"4:22: {what}"]
 
 
 def test_a_model_that_a_template_names_is_not_judged(looked):

@@ -9,7 +9,7 @@ from bench import parts_due, rules
 from batchflow import To
 from batchflow.builtin.sinks.jsonl import jsonl
 from batchflow.builtin.sinks.sqlite import sqlite
-from batchflow.model.errors import Again, SinkError
+from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.state import DeliveryState, RunState
 from batchflow.model.words import Word
 
@@ -71,8 +71,7 @@ async def test_a_sink_that_stays_ill_parks_its_parts_while_the_other_goes_on(ben
 
 async def test_an_error_that_time_does_not_mend_parks_at_once(bench):
     bench.simulate()
-    never = SinkError("no such column")
-    never.again = Again.NEVER
+    never = SinkRefused("no such column")
     report = await bench.run(bench.job(10, sinks=sinks(bench, Ill(1000, never))))
     assert report.run.state is RunState.PAUSED
     assert not bench.told("part.failed")

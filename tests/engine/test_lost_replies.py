@@ -1,10 +1,12 @@
 """Replies to create calls get lost in every way a network knows, and nothing is ever paid twice."""
 
+import anyio
 import pytest
 from bench import rules
 from schedules import Schedule
 from virtual import no_threads
 
+from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.model.state import Batch, BatchState, Intent, IntentState, RunState
 
 BRIEF = 5.0
@@ -196,3 +198,19 @@ def test_nothing_is_sent_beside_a_lost_batch_of_the_same_size_though_it_has_been
         schedule.go(20.0)
         schedule.finish()
         schedule.close()
+
+
+async def test_batches_from_before_the_call_are_no_candidates(bench):
+    """A workspace is full of other people's batches, and some have our size: nobody downloads them to look for a token."""
+    bench.simulate("create:3:reset_after")
+    for rows in (20, 7):
+        await bench.run(bench.job(rows), store=memory_state(), blobs=memory_blobs())
+        await anyio.sleep(900.0)  # more than the slack that is given to clocks
+    theirs = {batch.id for batch in bench.sim.batches}
+    before = len(bench.sim.calls)
+    bench.good.clear()
+    report = await bench.run(bench.job(20))
+    bench.check(report, asked=47, good=20)
+    fetched = [heard.path for heard in bench.sim.calls[before:] if heard.endpoint == "results"]
+    assert len(fetched) == 1
+    assert not any(id in path for id in theirs for path in fetched)

@@ -1,6 +1,7 @@
 """Budgets, the ledger, and whose account is used."""
 
 import anyio
+import msgspec
 import pytest
 from bench import every, rules
 
@@ -50,6 +51,39 @@ async def test_a_budget_that_is_used_up_pauses_and_a_larger_one_goes_on(bench):
     assert report.books["paid"] + report.books["reserved"] <= one * 1.2
     report = await bench.run(bench.job(200, rules=rules(max_requests=20, budget=DOLLAR)))
     bench.check(report, good=200)
+
+
+async def test_under_a_budget_nothing_is_sent_to_a_model_of_no_known_price(bench):
+    bench.simulate()
+    request = {"model": "brand-new", "max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]}
+    with pytest.raises(RunRefused, match="no price is known for model `brand-new`, so the budget"):
+        await bench.run(bench.job(20, request=lambda _: request, rules=rules(budget=DOLLAR)))
+    assert bench.sim.stats()["creates"] == 0
+
+
+class Nameless:
+    """Answers of a gateway that does not say which model wrote them."""
+
+    def __init__(self, provider):
+        self._provider = provider
+
+    def __getattr__(self, name):
+        return getattr(self._provider, name)
+
+    def skim(self, lines):
+        return [msgspec.structs.replace(answer, model="") for answer in self._provider.skim(lines)]
+
+
+async def test_a_budget_holds_though_no_answer_names_a_model_that_is_known(bench):
+    bench.simulate()
+    await bench.run(bench.job(20, name="probe", rules=rules(max_requests=20)))
+    one = await reservation(bench, 20)
+    bench.good.clear()
+    job = bench.job(200, rules=rules(max_requests=20, budget=int(one * 2.5)))
+    report = await bench.run(job, provider=Nameless(bench.provider()))
+    assert report.run.state is RunState.PAUSED
+    assert 0 < report.books["paid"] <= one * 2.5
+    assert "as the most that was reserved" in bench.told("batch.unpriced")[0].text
 
 
 async def test_a_held_batch_does_not_make_the_budget_wait_for_ever(bench):

@@ -17,7 +17,8 @@ def test_keys_that_came_before_are_counted_exactly(keys):
 
 
 def test_the_verdict_on_a_budget():
-    assert _verdict(None, 100, 1) == "none"
-    assert _verdict(100, 100, 1) == "fits"
-    assert _verdict(100, 150, 3) == "may run out"
-    assert _verdict(100, 150, 1) == "too small"
+    assert _verdict(None, 100, 1, priced=True) == "none"
+    assert _verdict(100, 100, 1, priced=True) == "fits"
+    assert _verdict(100, 150, 3, priced=True) == "may run out"
+    assert _verdict(100, 150, 1, priced=True) == "too small"
+    assert _verdict(100, 0, 1, priced=False) == "cannot be kept"

@@ -104,6 +104,12 @@ def test_a_model_without_a_price_is_named_and_its_tokens_are_counted(harvest):
     assert harvest.money.paid == cost(anthropic_prices().price(MODEL), answer(1).usage, batch=True)[0]
 
 
+def test_an_answer_of_no_known_price_is_booked_as_the_most_that_was_reserved(prices):
+    harvest = Harvest(4, {TOKEN}, prices, reserved=4000)
+    taken(harvest, [answer(0, model="brand-new"), answer(1, model="")])
+    assert (harvest.money.paid, harvest.money.listed) == (2000, 4000)
+
+
 TOKENS = st.none() | st.integers(min_value=0, max_value=300_000)
 USAGES = st.builds(
     Usage,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
-from batchflow.model.units import Doc
+from batchflow.model.units import Doc, Seconds
 from batchflow.model.words import BILLED, Word
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, Verdict
 
@@ -41,13 +41,14 @@ DEFAULTS: Mapping[Word, Ruling] = {
 }
 
 WAITS: Mapping[Word, float] = {
-    Word.OVERLOADED: 30.0,
-    Word.SERVER_ERROR: 30.0,
-    Word.EXPIRED: 30.0,
-    Word.MISSING: 30.0,
-    Word.RATE_LIMITED: 300.0,
+    Word.OVERLOADED: 1.0,
+    Word.SERVER_ERROR: 1.0,
+    Word.EXPIRED: 1.0,
+    Word.MISSING: 1.0,
+    Word.RATE_LIMITED: 10.0,
 }
-"""Seconds to wait after the first attempt; words that are not here are asked again at once."""
+"""How many times `wait` to wait after the first attempt; words that are not here are asked again at once."""
+WAIT = 30.0
 GROWTH = 4.0
 LONGEST_WAIT = 3600.0
 
@@ -61,6 +62,12 @@ PAUSES: Mapping[Word, str] = {
 def standard(
     *,
     attempts: Annotated[int, Doc("How often a row is asked at most, the first time included.")] = 3,
+    wait: Annotated[
+        Seconds,
+        Doc(
+            "How long a row that the provider could not answer waits before its second attempt; then four times as long, up to an hour. Ten times that where the account's rate limit was met."
+        ),
+    ] = WAIT,
     refused: Annotated[
         Literal["dead", "deliver"], Doc("What a refusal is: a dead letter, or an answer to deliver.")
     ] = "dead",
@@ -86,14 +93,17 @@ def standard(
         raise ValueError(
             "words: truncated: again would pay for the same cut answer; say truncated: {max_tokens: 2x, ceiling: 2000}"
         )
-    return StandardPolicy(attempts=attempts, rulings=rulings, larger=larger)
+    return StandardPolicy(attempts=attempts, wait=wait, rulings=rulings, larger=larger)
 
 
 class StandardPolicy:
     """Rules by word, within a number of attempts."""
 
-    def __init__(self, *, attempts: int, rulings: Mapping[Word, Ruling], larger: Mapping[str, Any]) -> None:
+    def __init__(
+        self, *, attempts: int, wait: float, rulings: Mapping[Word, Ruling], larger: Mapping[str, Any]
+    ) -> None:
         self._attempts = attempts
+        self._wait = wait
         self._rulings = rulings
         self._larger = larger
 
@@ -107,7 +117,7 @@ class StandardPolicy:
             case "deliver":
                 return Accept()
             case "again" if failure.attempt < self._attempts:
-                return Retry(wait(failure.word, failure.attempt), self._change(failure))
+                return Retry(waiting(self._wait, failure.word, failure.attempt), self._change(failure))
             case _:
                 return GiveUp()
 
@@ -124,9 +134,9 @@ class StandardPolicy:
                 return {}
 
 
-def wait(word: Word, attempt: int) -> float:
+def waiting(wait: float, word: Word, attempt: int) -> float:
     """Seconds to wait after this attempt: 30 s, 2 min, 8 min ... an hour; ten times that where we asked too fast."""
-    return min(WAITS.get(word, 0.0) * GROWTH ** (attempt - 1), LONGEST_WAIT)
+    return min(wait * WAITS.get(word, 0.0) * GROWTH ** (attempt - 1), LONGEST_WAIT)
 
 
 def _larger(setting: Mapping[str, Any]) -> dict[str, Any]:

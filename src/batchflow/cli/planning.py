@@ -24,6 +24,7 @@ VERDICTS = {
     "none": "none set: nothing stops the run before it is done. `budget: {run: 20.00}` would",
     "fits": "fits: even the highest cost is below it",
     "may run out": "may run out: the run pauses when the next batch could cost more than is left, and keeps every row",
+    "cannot be kept": "cannot be kept: no price is known for a model, so the run would stop before it sends a batch of it",
     "too small": "too small: not even one batch fits into it, so the run would pause before it sends anything",
 }
 

@@ -139,13 +139,14 @@ def _reason(parts: Parts, record: Record) -> str:
 
 
 def _price(job: JobSpec, prices: Prices) -> Iterator[Problem]:
-    """A model that no price book knows: it can be asked, but not reckoned."""
+    """A model that no price book knows: it can be asked, but not reckoned, and so not within a budget."""
     model = job.builder.kwargs.get("model")
     if isinstance(model, str) and "{" not in model and prices.price(model) is None:
-        what = "so its budget cannot be kept" if job.rules.budget is not None else "so its cost will read as zero"
+        kept = job.rules.budget is None
+        what = "so its cost will read as zero" if kept else "so its budget cannot be kept, and nothing would be sent"
         yield Problem(
             f"no price is known for model `{model}`, {what}", (*job.builder.path, "model"),
-            "check the spelling; a plugin can bring prices (`register_prices`)", warning=True,
+            "check the spelling; a plugin can bring prices (`register_prices`)", warning=kept,
         )  # fmt: skip
 
 

@@ -213,10 +213,16 @@ class SourceError(BatchflowError):
 
 
 class SinkError(BatchflowError):
-    """A sink cannot be written. `again` on the instance may say that trying later helps."""
+    """A sink cannot be written now; a part is tried again later."""
 
     again = Again.LATER
     fault = Fault.YOURS
+
+
+class SinkRefused(SinkError):
+    """A sink will not take this part however often it is tried: it waits for a person."""
+
+    again = Again.NEVER
 
 
 class SinkUnready(SinkError):

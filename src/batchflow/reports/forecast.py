@@ -26,7 +26,7 @@ from batchflow.stages.kit import Parts
 
 EXAMPLES = 5
 BUCKETS = 256
-BUDGET = Literal["none", "fits", "may run out", "too small"]
+BUDGET = Literal["none", "fits", "may run out", "too small", "cannot be kept"]
 
 
 class Outlook(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +129,9 @@ class Forecaster:
             at_most=at_most,
             list_at_most=sum(model.list_at_most for model in models),
             budget=None if budget is None else budget / DOLLAR,
-            verdict=_verdict(budget, round(at_most * DOLLAR), self._packs.count),
+            verdict=_verdict(
+                budget, round(at_most * DOLLAR), self._packs.count, priced=all(one.priced for one in models)
+            ),
             sample=msgspec.Raw(sample) if sample else None,
             sample_key=key,
         )
@@ -227,9 +229,11 @@ class Packs:
         self._weight += size
 
 
-def _verdict(budget: int | None, at_most: int, batches: int) -> BUDGET:
+def _verdict(budget: int | None, at_most: int, batches: int, *, priced: bool) -> BUDGET:
     if budget is None:
         return "none"
+    if not priced:
+        return "cannot be kept"
     if at_most <= budget:
         return "fits"
     return "too small" if at_most > budget * max(batches, 1) else "may run out"

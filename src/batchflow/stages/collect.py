@@ -36,7 +36,7 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
     if await _stop_twins(kit, remotes[1:]):
         await _defer(kit, batch, "waits for its twin, which was created after all")
         return
-    harvest = Harvest(batch.count, tokens, kit.prices)
+    harvest = Harvest(batch.count, tokens, kit.prices, batch.reserved)
     try:
         async with kit.hold(MEMORY):
             parts = await download(kit, batch, remotes, harvest)
@@ -168,7 +168,7 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
         *_proof(kit, batch, intents),
         *(Put(setback) for setback in verdicts.setbacks(batch)),
         *deliveries(kit, stepped.batch, good=good, dead=dead + canceled),
-        *_remarks(kit, batch, harvest, good, dead + canceled, again),
+        *_remarks(kit, batch, harvest, _told(good, verdicts, dead + canceled)),
     )
     await settle(kit, batch.id)
     if verdicts.pause is not None:
@@ -220,13 +220,19 @@ def _proof(kit: Kit, batch: Batch, intents: Sequence[Intent]) -> list[Step]:
     return [Put(accepted), Note(fact)]
 
 
-def _remarks(kit: Kit, batch: Batch, harvest: Harvest, good: int, dead: int, again: int) -> list[Step]:
-    remarks = [kit.event("batch.collected", batch.id, f"{good} good, {again} to be asked again, {dead} dead")]
+def _told(good: int, verdicts: Verdicts, dead: int) -> str:
+    waits = verdicts.waits()
+    soon = f" in {min(waits):.0f} s" if waits and min(waits) else ""
+    return f"{good} good, {len(waits)} to be asked again{soon}, {dead} dead"
+
+
+def _remarks(kit: Kit, batch: Batch, harvest: Harvest, told: str) -> list[Step]:
+    remarks = [kit.event("batch.collected", batch.id, told)]
     if harvest.foreign or harvest.repeated:
         text = f"{harvest.foreign} foreign and {harvest.repeated} repeated result lines were set aside"
         remarks.append(kit.event("batch.odd_lines", batch.id, text))
     if models := harvest.money.unpriced:
-        remarks.append(
-            kit.event("batch.unpriced", batch.id, f"no price is known for {', '.join(sorted(models))}: booked as $0")
-        )
+        named = ", ".join(f"`{model}`" if model else "answers that name no model" for model in sorted(models))
+        booked = "as the most that was reserved for them" if batch.reserved else "as $0"
+        remarks.append(kit.event("batch.unpriced", batch.id, f"no price is known for {named}: booked {booked}"))
     return list[Step](remarks)

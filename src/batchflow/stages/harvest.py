@@ -7,7 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 
 from batchflow.machine.address import split_id
-from batchflow.machine.cost import read_tokens, total
+from batchflow.machine.cost import BATCH_SHARE, read_tokens, total
+from batchflow.model.money import Nano
 from batchflow.model.result import Answer
 from batchflow.model.words import BILLED, Word
 from batchflow.ports.prices import Prices
@@ -34,7 +35,7 @@ class Money:
 class Harvest:
     """What a batch's result lines say, row by row. Of several lines for one row a success wins, and the first of equals."""
 
-    def __init__(self, count: int, tokens: Collection[str], prices: Prices) -> None:
+    def __init__(self, count: int, tokens: Collection[str], prices: Prices, reserved: Nano = 0) -> None:
         self.words = bytearray(count)
         self.money = Money()
         self.extra = Money()
@@ -47,6 +48,8 @@ class Harvest:
         self._tokens = frozenset(tokens)
         self._opening = next(iter(self._tokens), "") + "-"
         self._prices = prices
+        self._at_most = reserved // max(count, 1)
+        """What a row may have cost: booked for an answer that names a model of no known price, so that a budget holds."""
 
     def take(self, answers: Sequence[Answer], order: "array[int]", earlier: "Sequence[array[int]]" = ()) -> None:
         """Book some answers; `order` gets the row of each line, `earlier` are the orders of parts downloaded before."""
@@ -104,6 +107,8 @@ class Harvest:
             price = self._prices.price(model)
             if price is None:
                 money.unpriced.add(model)
+                money.paid += self._at_most * len(usages)
+                money.listed += round(self._at_most * len(usages) / BATCH_SHARE)
             else:
                 paid, listed = total(price, usages, batch=True)
                 money.paid += paid

@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 import msgspec
 
 from batchflow.machine.cost import reserve
-from batchflow.model.money import Nano
+from batchflow.model.errors import RunRefused
+from batchflow.model.money import Nano, dollars
+from batchflow.model.remote import Weight
 from batchflow.model.state import Batch
 from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
@@ -42,12 +44,22 @@ class Pack:
         """Append requests and what is known of each."""
         context = self._encoder.encode_lines(rows)
         for weight in self._kit.provider.weigh(params):
-            price = self._kit.prices.price(weight.model)
-            self._reserved += reserve(price, weight) if price else 0
+            self._reserved += self._reservation(weight)
         self.rows += len(rows)
         self.params_bytes += sum(map(len, params)) + len(params)
         await self._requests.write_values(params)
         await self._context.write([context], lines=len(rows), size=len(context))
+
+    def _reservation(self, weight: Weight) -> Nano:
+        price, budget = self._kit.prices.price(weight.model), self._kit.parts.rules.budget
+        if price is None and budget is not None:
+            raise RunRefused(
+                f"no price is known for model `{weight.model}`, so the budget of {dollars(budget)} cannot be kept. Nothing of "
+                "this batch was sent",
+                hint="check the model's spelling, take `budget` out, or install a plugin that brings its price "
+                "(`register_prices`); then run it again",
+            )
+        return reserve(price, weight) if price else 0
 
     async def seal(self) -> Batch:
         """Make the objects durable and describe the batch that they are."""

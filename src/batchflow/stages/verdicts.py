@@ -93,6 +93,10 @@ class Verdicts:
             if group.decision is decision and (group.word is Word.CANCELED) is canceled
         )
 
+    def waits(self) -> list[float]:
+        """Say for each row that is asked again how long it waits first."""
+        return [group.after for group in self.groups.values() if group.decision is Decision.AGAIN for _ in group.rows]
+
     def setbacks(self, batch: Batch) -> list[Setback]:
         """Write the fates down."""
         now = self._kit.now()

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from batchflow.builtin.sinks.sqlite import sqlite
-from batchflow.model.errors import SinkError
+from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.testing.sink import Damage, context, part, part_that_breaks, result, results
 
 FIELDS = {"claim_id": "key", "severity": "output.severity", "status": "'done'"}
@@ -64,16 +64,51 @@ async def test_insert_adds_a_row_each_time(path):
     assert run(path, "SELECT * FROM claims") == [("a",), ("a",)]
 
 
-async def test_update_changes_rows_that_are_there_and_counts_those_that_are_not(path):
+async def test_update_changes_rows_that_are_there_and_may_pass_over_those_that_are_not(path):
     run(
         path,
         "CREATE TABLE claims (claim_id INTEGER PRIMARY KEY, severity TEXT, status TEXT, note TEXT)",
         "INSERT INTO claims VALUES (1, NULL, 'new', 'mine'), (2, NULL, 'new', 'mine')",
     )
-    sink = sqlite(path=path, table="claims", mode="update", fields=FIELDS)
+    sink = sqlite(path=path, table="claims", mode="update", missing="skip", fields=FIELDS)
     receipt = await session(sink, None, part("p", [rated("1", "low"), rated("7", "low"), rated("8", "low")], chunk=2))
     assert run(path, "SELECT * FROM claims") == [(1, "low", "done", "mine"), (2, None, "new", "mine")]
     assert receipt == {"part": "p", "rows": 3, "missing": 2}
+
+
+async def test_a_result_without_a_row_to_update_is_never_called_delivered(path):
+    """Not even where another key has two rows, so that as many rows as results were changed."""
+    run(
+        path,
+        "CREATE TABLE claims (claim_id, severity, status)",
+        "INSERT INTO claims VALUES ('1', '', ''), ('1', '', '')",
+    )
+    sink = sqlite(path=path, table="claims", mode="update", fields=FIELDS)
+    with pytest.raises(SinkRefused, match=r"1 of 2 results have no row to update.*is '7'"):
+        await session(sink, None, part("p", [rated("1", "low"), rated("7", "low")]))
+    assert run(path, "SELECT DISTINCT severity FROM claims") == [("",)]
+
+
+@pytest.mark.parametrize("kind", ["", "INTEGER", "TEXT", "NUMERIC", "ANY"])
+async def test_update_finds_keys_that_were_numbers_in_a_column_of_any_type(path, kind):
+    run(
+        path,
+        f"CREATE TABLE claims (claim_id {kind}, severity TEXT, status TEXT)",
+        "INSERT INTO claims VALUES (0, '', ''), (12, '', ''), ('007', '', ''), ('x', '', '')",
+    )
+    sink = sqlite(path=path, table="claims", mode="update", fields=FIELDS)
+    keys = ["0", "12", "x", *(["007"] if kind in {"", "TEXT"} else [])]
+    receipt = await session(sink, None, part("p", [rated(key, key) for key in keys]))
+    assert receipt["missing"] == 0
+    changed = run(path, "SELECT CAST(claim_id AS TEXT), severity FROM claims WHERE severity != ''")
+    assert sorted(changed) == sorted((key, key) for key in keys)
+
+
+async def test_a_row_that_breaks_a_rule_of_the_table_is_not_tried_again_and_again(path):
+    run(path, "CREATE TABLE claims (claim_id TEXT PRIMARY KEY, severity TEXT NOT NULL, status TEXT)")
+    sink = sqlite(path=path, table="claims", fields=FIELDS)
+    with pytest.raises(SinkRefused, match="NOT NULL"):
+        await session(sink, None, part("p", [rated("a", None)]))
 
 
 async def test_update_makes_no_database_and_no_table(path):

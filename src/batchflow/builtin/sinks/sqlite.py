@@ -19,9 +19,15 @@ def sqlite(
     mode: Annotated[
         Literal["upsert", "insert", "update"],
         Doc(
-            "upsert: replace the row of that key or add one. insert: always add one. update: change rows that are there; those not found are counted in the receipt."
+            "upsert: replace the row of that key or add one. insert: always add one. update: change rows that are there."
         ),
     ] = "upsert",
+    missing: Annotated[
+        Literal["error", "skip"],
+        Doc(
+            "For `mode: update`. error: a result without a row to update stops its part, which is kept. skip: the receipt counts them."
+        ),
+    ] = "error",
     key: Annotated[
         str | None, Doc("The column by which rows are found; by default the one whose field is `key`.")
     ] = None,
@@ -50,6 +56,7 @@ def sqlite(
         fields=compiled,
         receipts=receipts,
         wait=wait,
+        skip_missing=missing == "skip",
     )
 
 

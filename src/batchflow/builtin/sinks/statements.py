@@ -56,5 +56,9 @@ def _insert(name: str, columns: Sequence[str], mode: Mode, key: str) -> str:
 
 def _update(name: str, columns: Sequence[str], key: str) -> str:
     changes = ", ".join(f"{quoted(c)} = ?{n}" for n, c in enumerate(columns, 1) if c != key)
+    # Keys are texts. In a column without a type (that of `CREATE TABLE ... AS SELECT`) SQLite compares them with numbers as
+    # what they are, never equal; so a key that is written like an integer is looked for as one, too.
+    value = f"?{columns.index(key) + 1}"
+    number = f"CASE WHEN CAST(CAST({value} AS INTEGER) AS TEXT) = {value} THEN CAST({value} AS INTEGER) END"
     # With its table's name before it: alone, SQLite takes a quoted name that is no column for a text.
-    return f"UPDATE {quoted(name)} SET {changes} WHERE {quoted(name)}.{quoted(key)} = ?{columns.index(key) + 1}"
+    return f"UPDATE {quoted(name)} SET {changes} WHERE {quoted(name)}.{quoted(key)} IN ({value}, {number})"

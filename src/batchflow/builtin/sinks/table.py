@@ -25,7 +25,7 @@ from batchflow.builtin.sinks.fields import Fields
 from batchflow.builtin.sinks.lines import as_text, unwritable
 from batchflow.builtin.sinks.receipt import known
 from batchflow.builtin.sinks.statements import Mode
-from batchflow.model.errors import SinkError
+from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.result import Result
 from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
 
@@ -35,7 +35,7 @@ _LARGEST = 2**63
 
 
 class TableReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The last part that is in the table. `missing` rows had no row to update."""
+    """The last part that is in the table. `missing` results had no row to update, and were to be passed over."""
 
     part: str
     rows: int = 0
@@ -48,7 +48,16 @@ class TableSink:
     promise: Promise = "receipt"
 
     def __init__(
-        self, *, path: Path, table: str, mode: Mode, key: str, fields: Fields, receipts: str, wait: float
+        self,
+        *,
+        path: Path,
+        table: str,
+        mode: Mode,
+        key: str,
+        fields: Fields,
+        receipts: str,
+        wait: float,
+        skip_missing: bool,
     ) -> None:
         self._path = path
         self._table = table
@@ -59,8 +68,10 @@ class TableSink:
         self._wait = wait
         self._put = statements.put(table, fields.names, mode, key)
         self._database: sqlite3.Connection | None = None
+        self._skip_missing = skip_missing
         self._written = 0
-        self._touched = 0
+        self._missing: list[str] = []
+        """Keys of results that had no row to update."""
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         confirmed = known(last, TableReceipt)
@@ -107,7 +118,7 @@ class TableSink:
         return sqlite3.connect(self._path, timeout=self._wait, isolation_level=None, check_same_thread=False)
 
     def _begin(self, part: str) -> Receipt | None:
-        self._written = self._touched = 0
+        self._written, self._missing = 0, []
         self._execute("BEGIN IMMEDIATE")
         receipt = self._receipt_of(part)
         if receipt:
@@ -117,11 +128,19 @@ class TableSink:
     def _add(self, rows: Sequence[Result]) -> None:
         assert self._database is not None
         try:
-            cursor = self._database.executemany(self._put, self._fields.flat(rows, _cell))
+            if self._mode == "update":
+                self._update(rows)
+            else:
+                self._database.executemany(self._put, self._fields.flat(rows, _cell))
         except (UnicodeError, TypeError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
             raise unwritable(rows, self._attempt) from error
         self._written += len(rows)
-        self._touched += cursor.rowcount
+
+    def _update(self, rows: Sequence[Result]) -> None:
+        """Changes the rows one by one, for only so each tells whether it was there."""
+        for result, values in zip(rows, self._fields.flat(rows, _cell), strict=True):
+            if not self._execute(self._put, values).rowcount:
+                self._missing.append(result.key)
 
     def _attempt(self, row: Result) -> None:
         """Binds one row's values without writing them."""
@@ -131,8 +150,9 @@ class TableSink:
             raise ValueError(str(error)) from error
 
     def _commit(self, part: str) -> Receipt:
-        missing = max(0, self._written - self._touched) if self._mode == "update" else 0
-        receipt = TableReceipt(part=part, rows=self._written, missing=missing)
+        if self._missing and not self._skip_missing:
+            raise self._nothing_to_update()
+        receipt = TableReceipt(part=part, rows=self._written, missing=len(self._missing))
         self._execute(statements.keep_receipt(self._receipts), (part, msgspec.json.encode(receipt).decode()))
         self._execute("COMMIT")
         return msgspec.to_builtins(receipt)
@@ -154,8 +174,18 @@ class TableSink:
         except (sqlite3.Error, OSError) as error:
             raise self._cannot(error) from error
 
+    def _nothing_to_update(self) -> SinkError:
+        keys = ", ".join(map(repr, self._missing[:3])) + (", ..." if len(self._missing) > 3 else "")
+        return SinkRefused(
+            f"{len(self._missing):,} of {self._written:,} results have no row to update in table {self._table!r} of {self._path}: "
+            f"there is none whose {self._key!r} is {keys}. Nothing of this part was written. {SAFE}",
+            hint="put the rows there and run `batchflow resume`; or let `mode: upsert` add them, or `missing: skip` pass over them",
+        )
+
     def _cannot(self, error: Exception) -> SinkError:
-        return SinkError(
+        # The same rows break the same rule the next time.
+        kind = SinkRefused if isinstance(error, sqlite3.IntegrityError) else SinkError
+        return kind(
             f"cannot write table {self._table!r} of {self._path}: {error}. Nothing of this part was written. {SAFE}",
             hint=_next_step(str(error), self._table, self._key),
         )

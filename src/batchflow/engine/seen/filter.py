@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from itertools import combinations
 
 WIDTH = 16
-STEPS = ((0, 1), (131_072, 1 << 18), (524_288, 1 << 20), (2_097_152, 1 << 22))
-"""From how many keys on the table has how many bytes; above the last step, it has `LARGEST`."""
+STEPS = ((0, 1), (1 << 17, 1 << 18), (1 << 19, 1 << 20), (1 << 20, 1 << 21), (1 << 21, 1 << 22), (1 << 22, 1 << 23))
+"""Up to how many keys the table has how many bytes: two a key, once it is full; above the last step, it has `LARGEST`."""
 
 LARGEST = 1 << 24
 _PAIRS = [(1 << one) | (1 << other) for one, other in combinations(range(8), 2)]

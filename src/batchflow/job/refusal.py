@@ -126,7 +126,8 @@ def _lacks(place: Place, part: Any) -> tuple[str, ...]:
 def _shown(thing: Any) -> str:
     if isinstance(thing, (str, bytes, int, float)) or thing is None:
         return reprlib.repr(thing)
-    return named(thing) if callable(thing) else f"an object of type {named(thing)}"
+    kind = cast("Any", type(thing))
+    return named(thing) if callable(thing) else f"an object of type {named(kind)}"
 
 
 def _refusal(job: str, what: str, hint: str) -> ConfigError:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -28,6 +29,19 @@ def imported(words, heavy, folder, **env):
 @pytest.mark.parametrize("words", [["--help"], ["--version"]], ids=" ".join)
 def test_help_imports_nothing_heavy(tmp_path, words):
     assert imported(words, NOT_FOR_HELP, tmp_path) == ["0"]
+
+
+def test_the_package_is_a_program_too(tmp_path):
+    words = [sys.executable, "-X", "importtime", "-m", "batchflow", "--version"]
+    done = subprocess.run(words, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == version("batchflow-jobs")
+    assert not NOT_FOR_HELP & {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_to_import_that_program_is_not_to_run_it(tmp_path):
+    words = [sys.executable, "-c", "import batchflow.__main__"]
+    done = subprocess.run(words, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize("verb", [name for name, _, _ in VERBS])

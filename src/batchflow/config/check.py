@@ -13,12 +13,13 @@ from batchflow.config.build import placed
 from batchflow.config.job import Component, JobSpec
 from batchflow.extend.facade import Plugins
 from batchflow.extend.signature import Spec
-from batchflow.model.errors import SourceError
+from batchflow.model.errors import PluginError, SourceError
 from batchflow.model.problem import Problem
 from batchflow.model.record import Page, Record, Unreadable
 from batchflow.ports.builder import BuildError, Inspectable
 from batchflow.ports.prices import Prices
 from batchflow.ports.source import Described, OneShot, Source
+from batchflow.stages.ask import requests_of
 from batchflow.stages.kit import Parts
 
 SAMPLE = 100
@@ -127,7 +128,9 @@ def _built(job: JobSpec, parts: Parts, sample: Sample) -> Iterator[Problem]:
 
 def _reason(parts: Parts, record: Record) -> str:
     try:
-        parts.builder.build(record)
+        requests_of(parts.builder, record, parts.builder.build(record))
+    except PluginError as error:
+        return error.message
     except BuildError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 - a run would stop here and name the record, so it is named now

@@ -2,7 +2,7 @@
 
     BatchflowError
       UserError         something the caller can mend
-        ConfigError       the job file: carries every problem at once
+        ConfigError       the job file (it carries every problem at once), or a job declared in code
         UnknownComponent  no such source, builder, sink ...
         PluginError       a plugin failed; names distribution, hook, job, record
         RunRefused        the run may not start, or not like this
@@ -71,7 +71,7 @@ class UserError(BatchflowError):
 
 
 class ConfigError(UserError):
-    """The job file is wrong. `problems` holds every one of them, already placed as file:line:col.
+    """The job file is wrong, or a job declared in code. Of a file, `problems` holds every one of them, already placed as file:line:col.
 
     `credentials` says that nothing is wrong but credentials which are not there.
     """

@@ -20,6 +20,7 @@ from batchflow.model.remote import Weight
 from batchflow.ports.builder import BuildError
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
+from batchflow.stages.ask import requests_of
 from batchflow.stages.draft import TOKEN_LENGTH
 from batchflow.stages.kit import Parts
 
@@ -89,7 +90,6 @@ class Forecaster:
         self._provider = provider
         self._prices = prices
         self._keys = Census()
-        self._encode = msgspec.json.Encoder().encode
         self._examples: list[str] = []
         self._weights: dict[str, list[int]] = {}
         self._packs = Packs(parts, provider)
@@ -181,10 +181,9 @@ class Forecaster:
                 f"the builder failed at record {record.key!r} ({record.origin}): {type(error).__name__}: {error}",
                 hint="mend the builder; nothing was sent",
             ) from error
-        if isinstance(made, Skip):
-            return made
-        several = [made] if isinstance(made, (dict, bytes)) else list(made)
-        encoded = [one if isinstance(one, bytes) else self._encode(one) for one in several]
+        encoded = requests_of(self._parts.builder, record, made)
+        if isinstance(encoded, Skip):
+            return encoded
         longest, most = max(map(len, encoded), default=0), self._provider.limits().record_bytes
         return encoded if longest <= most else f"the request is {longest:,} bytes; the most is {most:,}"
 

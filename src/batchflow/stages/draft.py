@@ -18,11 +18,12 @@ from batchflow.model.state import Batch
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError
 from batchflow.ports.source import Acknowledging, Source
+from batchflow.stages.ask import requests_of
 from batchflow.stages.context import Row
 from batchflow.stages.kit import Kit
 from batchflow.stages.pack import Pack
 from batchflow.stages.reject import Reject, reject
-from batchflow.stages.wall import blame, wall
+from batchflow.stages.wall import blame, misgiven, wall
 
 TOKEN_LENGTH = 20
 STRIDE = 512
@@ -99,6 +100,8 @@ class Pages:
             if isinstance(page, Idle):
                 self.rest = page.wake
                 return False
+            if not isinstance(page, Page):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+                raise misgiven(self._source, "while it was read", page, "a `Page` of records, or `Idle`")
             self._before, self._items, self._after = self._after, page.items, page.cursor
             self._at = min(self._skip, len(page.items))
             self._skip -= self._at
@@ -132,7 +135,6 @@ class Reader:
         self._broken = False
         self.resting_until = 0.0
         """There is nothing to read before then."""
-        self._encode = msgspec.json.Encoder().encode
         source = kit.parts.source
         self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
         self._record_bytes = min(kit.provider.limits().record_bytes, self._params_limit()) - 1  # for its newline
@@ -219,10 +221,9 @@ class Reader:
             raise blame(self._kit.parts.builder, f"on record {item.key!r} ({item.origin})", error) from error
         if type(made) is bytes and len(made) <= self._record_bytes:
             return made  # nearly always
-        if isinstance(made, Skip):
-            return made
-        several = [made] if isinstance(made, (dict, bytes)) else made
-        built = [one if isinstance(one, bytes) else self._encode(one) for one in several]
+        built = requests_of(self._kit.parts.builder, item, made)
+        if isinstance(built, Skip):
+            return built
         for one in built:
             if len(one) > self._record_bytes:
                 return Reject(

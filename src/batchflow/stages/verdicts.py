@@ -13,7 +13,7 @@ from batchflow.model.words import BILLED, Word
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry
 from batchflow.stages.kit import Kit
-from batchflow.stages.wall import blame, wall
+from batchflow.stages.wall import blame, misgiven, wall
 
 SAY = "say"
 """The part of a change that tells the model what was wrong with its last answer."""
@@ -58,7 +58,8 @@ class Verdicts:
             attempt=result.attempt,
         )
         policy = self._kit.parts.retry
-        with wall(policy, f"on record {result.key!r} ({result.word})"):
+        doing = f"on record {result.key!r} ({result.word})"
+        with wall(policy, doing):
             verdict = policy.decide(failure)
         match verdict:
             case Retry(after=after, change=change):
@@ -73,6 +74,8 @@ class Verdicts:
             case Pause(why=why):
                 self.pause = self.pause or (result.word, why)
                 self._join(result, Decision.AGAIN, {"same_attempt": True}, 0.0)
+            case _:  # pyright: ignore[reportUnnecessaryComparison] - a plugin's, whatever its type says
+                raise misgiven(policy, doing, verdict, "a `Retry`, `GiveUp`, `Accept` or `Pause`")
 
     def _join(self, result: Result, decision: Decision, change: dict[str, Any], after: float) -> None:
         key = (result.attempt, result.word, decision, after, msgspec.json.encode(change, order="sorted"))
@@ -125,5 +128,7 @@ def examine(result: Result, checks: Sequence[Check]) -> Result:
             raise blame(check, f"on record {result.key!r}", error) from error
         if isinstance(verdict, Bad):
             return msgspec.structs.replace(result, word=verdict.word, error="\n".join(verdict.reasons))
+        if not isinstance(verdict, Result):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise misgiven(check, f"on record {result.key!r}", verdict, "the `Result`, or a `Bad` that says why not")
         result = verdict
     return result

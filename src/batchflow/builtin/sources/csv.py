@@ -9,12 +9,12 @@ from anyio import to_thread
 from batchflow.builtin.sources.encoding import UTF8, checked
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.header import common_header, rows_of
-from batchflow.builtin.sources.keys import no_key
 from batchflow.builtin.sources.lines import Lines
 from batchflow.builtin.sources.mark import remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.rows import BadRow, Dialect, Rows
 from batchflow.builtin.sources.stream import BLOCK, opened
+from batchflow.machine.keys import no_key
 from batchflow.model.record import Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 

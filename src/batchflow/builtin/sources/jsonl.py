@@ -9,11 +9,11 @@ import msgspec
 
 from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, is_utf8, megabytes, refuse_utf16
 from batchflow.builtin.sources.fingerprint import fingerprint
-from batchflow.builtin.sources.keys import key_of, no_key
 from batchflow.builtin.sources.lines import Lines, Overlong
 from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.stream import opened
+from batchflow.machine.keys import key_of, no_key
 from batchflow.model.record import Columns, Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
 

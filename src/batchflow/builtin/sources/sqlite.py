@@ -15,10 +15,10 @@ from typing import Annotated, Any, TypeVar
 
 from anyio import to_thread
 
-from batchflow.builtin.sources.keys import key_of, no_key
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.selection import Garbled, Place, Row, Selection, read_place
 from batchflow.builtin.sources.tree import single
+from batchflow.machine.keys import key_of, no_key
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Mendable

@@ -165,7 +165,8 @@ class Jsonl:
         value = data.get(column)
         if key := key_of(value):
             return Record(key, data, origin)
-        return Unreadable(origin, no_key(column, value, data), excerpt=excerpt(line, self._encoding))
+        reason = no_key(column, value, data)
+        return Unreadable(origin, reason, excerpt=excerpt(line, self._encoding), columns=tuple(data))
 
     def _too_long(self, mark: Mark, head: bytes, size: int) -> Unreadable:
         reason = f"the line has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"

@@ -7,7 +7,17 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, is_utf8, megabytes, refuse_utf16
+from batchflow.builtin.sources.encoding import (
+    BOM,
+    UTF8,
+    checked,
+    excerpt,
+    garbled,
+    half_a_pair,
+    is_utf8,
+    megabytes,
+    refuse_utf16,
+)
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.keys import key_of, no_key
 from batchflow.builtin.sources.lines import Lines, Overlong
@@ -158,7 +168,7 @@ class Jsonl:
                 return self._items(mark, [line[len(BOM) :]])
         if not line.strip():
             return []
-        reason = garbled(line, self._encoding) or f"not a JSON object: {error}"
+        reason = garbled(line, self._encoding) or half_a_pair(line) or f"not a JSON object: {error}"
         return [Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(line, self._encoding))]
 
     def _keyed(self, column: str, data: Columns, origin: str, line: bytes) -> Record | Unreadable:

@@ -98,3 +98,8 @@ def test_loading_logs_nothing(loaded, caplog):
     with caplog.at_level(logging.DEBUG):
         loaded(written_as("${env:KEY}"))
     assert caplog.records == []
+
+
+def test_a_secret_of_a_few_letters_does_not_ruin_every_sentence(refused):
+    error = refused(written_as("k").replace("type: remote", "type: remote, urlk: x"))
+    assert "unknown option `urlk`" in error.problems[0]

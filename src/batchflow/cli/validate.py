@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,9 @@ import anyio
 import msgspec
 
 from batchflow.cli.exits import Exit
-from batchflow.config.build import build, build_provider
+from batchflow.config.build import make
 from batchflow.config.check import check
-from batchflow.config.job import JobFile, JobSpec
-from batchflow.config.load import load
+from batchflow.config.load import Survey, survey
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ConfigError
 from batchflow.ports.prices import Prices
@@ -41,46 +39,37 @@ def validate(
 ) -> Exit:
     """Check a job file and say what is wrong with it; `given` holds what the app supplies to factories."""
     try:
-        read = load(file, plugins, env, only=jobs)
-        found = anyio.run(partial(_looked_into, read, plugins=plugins, prices=prices, given=given))
+        found = anyio.run(_looked_into, survey(file, plugins, env, only=jobs), plugins, prices, given)
     except ConfigError as error:
         if not json:
             raise
-        found = Finding(file=str(file), ok=False, problems=error.problems or (error.message,))
-    _say(found, json=json)
-    if not found.ok and not json:
-        raise _refused(found)
-    return Exit.DELIVERED if found.ok else Exit.CONFIG
+        _say(Finding(file=str(file), ok=False, problems=error.problems or (error.message,)), json=json)
+        return Exit.CONFIG
+    _say(_finding(found), json=json)
+    if not json:
+        found.faults.stop()
+    return Exit.CONFIG if found.faults.errors else Exit.DELIVERED
 
 
-async def _looked_into(read: JobFile, *, plugins: Plugins, prices: Prices, given: Mapping[str, Any]) -> Finding:
-    problems: list[str] = []
-    warnings = list(read.warnings)
-    for job in read.jobs.values():
-        wrong, doubtful = await _one(job, plugins=plugins, prices=prices, given=given)
-        problems += wrong
-        warnings += doubtful
-    shown = next(iter(read.jobs.values())).page.shown
+async def _looked_into(read: Survey, plugins: Plugins, prices: Prices, given: Mapping[str, Any]) -> Survey:
+    """Make and ask every part of every job that there is, whatever is wrong with the others."""
+    for job in read.drafts.values():
+        parts = make(job, given, provider=True)
+        problems = await check(job, parts, plugins=plugins, prices=prices)
+        for fault in (*parts.refused, *map(job.fault, problems)):
+            read.faults.add(fault)
+    return read
+
+
+def _finding(read: Survey) -> Finding:
+    page, errors = read.faults.page, read.faults.errors
     return Finding(
-        file=shown,
-        ok=not problems,
-        jobs=tuple(read.jobs),
-        problems=tuple(dict.fromkeys(problems)),
-        warnings=tuple(dict.fromkeys(warnings)),
+        file=page.shown,
+        ok=not errors,
+        jobs=tuple(read.drafts),
+        problems=tuple(map(page.told, errors)),
+        warnings=tuple(read.faults.warnings),
     )
-
-
-async def _one(
-    job: JobSpec, *, plugins: Plugins, prices: Prices, given: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
-    try:
-        parts = build(job, given)
-        build_provider(job, given)
-    except ConfigError as error:
-        return list(error.problems), []
-    found = await check(job, parts, plugins=plugins, prices=prices)
-    wrong = [job.told(one) for one in found if not one.warning]
-    return wrong, [job.told(one) for one in found if one.warning]
 
 
 def _say(found: Finding, *, json: bool) -> None:
@@ -92,12 +81,3 @@ def _say(found: Finding, *, json: bool) -> None:
     if found.ok:
         names = ", ".join(found.jobs)
         sys.stdout.write(f"{found.file} is sound: {names}. To see what it would cost: batchflow plan {found.file}\n")
-
-
-def _refused(found: Finding) -> ConfigError:
-    count = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
-    return ConfigError(
-        f"{count} in {found.file}; nothing was sent and nothing was written",
-        problems=found.problems,
-        hint=f"mend {'it' if len(found.problems) == 1 else 'them'}, then type `batchflow validate {found.file}`",
-    )

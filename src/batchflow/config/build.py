@@ -1,11 +1,13 @@
 """Making a job's components from what was read. A factory's refusal is told at the line of the option it is about."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from batchflow.config.faults import Fault, refusal
-from batchflow.config.job import Component, JobSpec
+from batchflow.config.job import Component, Draft, JobSpec
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
@@ -15,32 +17,55 @@ _SUBJECT = re.compile(r"`?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)")
 _FIELD = re.compile(r"field '([^']+)'")
 
 
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a job, as far as they could be made: None stands for what was refused, or could not be read."""
+
+    source: Any
+    builder: Any
+    checks: Sequence[Any]
+    retry: Any
+    sinks: Sequence[Any]
+    refused: Sequence[Fault]
+
+
 def build(job: JobSpec, given: Mapping[str, Any]) -> kit.Parts:
     """Make the parts of a job, all but its provider; or raise `ConfigError` with everything that the factories refuse.
 
     `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base` and `carry` come from the job.
     """
-    making = _Making(job, given)
-    source = making.made(job.source)
-    builder = making.made(job.builder)
-    checks = [making.made(check) for check in job.checks]
-    retry = making.made(job.retry)
-    sinks = [making.made(outlet.sink) for outlet in job.sinks]
-    making.stop()
+    made = make(job, given)
+    if made.refused:
+        raise refusal(job.page, made.refused)
     outlets = [
-        kit.Outlet(name=outlet.name, sink=sink, on=outlet.on) for outlet, sink in zip(job.sinks, sinks, strict=True)
+        kit.Outlet(name=outlet.name, sink=sink, on=outlet.on)
+        for outlet, sink in zip(job.sinks, made.sinks, strict=True)
     ]
     return kit.Parts(
-        name=job.name, source=source, builder=builder, outlets=outlets, retry=retry, checks=checks, rules=job.rules
-    )
+        name=job.name, source=made.source, builder=made.builder, outlets=outlets, retry=made.retry,
+        checks=made.checks, rules=job.rules,
+    )  # fmt: skip
 
 
 def build_provider(job: JobSpec, given: Mapping[str, Any]) -> Any:
     """Make the provider of a job."""
     making = _Making(job, given)
     provider = making.made(job.provider)
-    making.stop()
+    if making.refused:
+        raise refusal(job.page, making.refused)
     return provider
+
+
+def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False) -> Made:
+    """Make whatever of a job can be made. The provider is made only to hear whether it would be refused."""
+    making = _Making(job, given)
+    source = making.made(job.source)
+    builder = making.made(job.builder)
+    checks = [making.made(check) for check in job.checks]
+    retry = making.made(job.retry)
+    sinks = [making.made(outlet.sink) for outlet in job.sinks]
+    if provider:
+        making.made(job.provider)
+    return Made(source=source, builder=builder, checks=checks, retry=retry, sinks=sinks, refused=making.refused)
 
 
 def placed(component: Component, message: str) -> Problem:
@@ -51,31 +76,35 @@ def placed(component: Component, message: str) -> Problem:
 class _Making:
     """Calls factories and keeps what they refuse, so that all of it is told at once."""
 
-    def __init__(self, job: JobSpec, given: Mapping[str, Any]) -> None:
+    def __init__(self, job: Draft, given: Mapping[str, Any]) -> None:
         self._job = job
         self._given = {"base": job.base, "carry": job.rules.carry, **given}
-        self._faults: list[Fault] = []
+        self.refused: list[Fault] = []
 
-    def made(self, component: Component) -> Any:
+    def made(self, component: Component | None) -> Any:
         """Make one component; None where its factory refuses."""
+        if component is None:
+            return None
         factory = component.factory
         kwargs = component.kwargs | dict(self._injected(component))
         try:
             return factory(**kwargs)
         except ValueError as error:
-            self._faults.append(self._job.fault(placed(component, str(error))))
+            self._refuse(component, placed(component, str(error)))
         except BatchflowError:
             raise
         except Exception as error:
+            if component.guessed:
+                return None
             what = f"{component.kind} `{component.type}` of plugin {component.offer.by}"
             reason = self._job.page.discreet(f"{type(error).__name__}: {error}")
             raise PluginError(f"{what} could not be made: {reason}", hint="this is a fault of that plugin") from error
         return None
 
-    def stop(self) -> None:
-        """Raise everything refused, if anything was."""
-        if self._faults:
-            raise refusal(self._job.page, self._faults)
+    def _refuse(self, component: Component, found: Problem) -> None:
+        """Keep a refusal, unless it may only follow from an option that was misspelt, which is told already."""
+        if not component.guessed or self._job.tree.holds(found.path, below=component.path):
+            self.refused.append(self._job.fault(found))
 
     def _injected(self, component: Component) -> Iterator[tuple[str, Any]]:
         wanted = Spec.of(component.factory)

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import msgspec
 
-from batchflow.config.build import placed
-from batchflow.config.job import Component, JobSpec
+from batchflow.config.build import Made, placed
+from batchflow.config.job import Component, Draft, JobSpec
 from batchflow.extend.facade import Plugins
 from batchflow.extend.signature import Spec
+from batchflow.model import problem
 from batchflow.model.errors import PluginError, SourceError
 from batchflow.model.problem import Problem
 from batchflow.model.record import Page, Record, Unreadable
-from batchflow.ports.builder import BuildError, Inspectable
+from batchflow.ports.builder import Builder, BuildError, Inspectable
 from batchflow.ports.prices import Prices
 from batchflow.ports.source import Described, OneShot, Source
 from batchflow.stages.ask import requests_of
@@ -32,41 +33,46 @@ class Sample(msgspec.Struct, frozen=True):
     unreadable: Sequence[Unreadable] = ()
     declared: frozenset[str] | None = None
     looked: bool = True
-    """False where reading would use the records up."""
+    """False where reading would use the records up, or was not possible."""
 
     @property
     def columns(self) -> frozenset[str] | None:
-        """Every column that some record has; None where nothing is known."""
-        if self.declared is not None or not self.records:
+        """Every column that some record has, usable or not; None where nothing is known."""
+        if self.declared is not None:
             return self.declared
-        return frozenset[str]().union(*(record.data for record in self.records))
+        columns = frozenset[str]().union(
+            *(record.data for record in self.records), *(item.columns for item in self.unreadable)
+        )
+        return columns if self.records or columns else None
 
 
-async def check(job: JobSpec, parts: Parts, *, plugins: Plugins, prices: Prices) -> list[Problem]:
-    """Ask every part of a job what is wrong with it."""
-    try:
-        sample = await _sampled(parts.source, spooled="spool" in job.source.given)
-    except SourceError as error:
-        return [msgspec.structs.replace(_about_source(job, error.message), hint=error.hint), *_sinks(job)]
-    return [
-        *_source(job, sample),
-        *_columns(job, sample),
-        *_builder(job, parts, sample),
-        *_price(job, prices),
-        *_sinks(job),
-        *plugins.check_job(job),
-    ]
+UNSEEN = Sample(looked=False)
 
 
-async def _sampled(source: Source, *, spooled: bool) -> Sample:
+async def check(job: Draft, parts: Parts | Made, *, plugins: Plugins, prices: Prices) -> list[Problem]:
+    """Ask every part of a job what is wrong with it; of a draft, every part that there is."""
+    sample, found = await _looked_at(job.source, parts.source) if job.source and parts.source else (UNSEEN, [])
+    found += _columns(job, sample)
+    if job.builder:
+        found += [*_builder(job, job.builder, parts.builder, sample), *_price(job, job.builder, prices)]
+    found += _sinks(job)
+    return found + plugins.check_job(job) if isinstance(job, JobSpec) else found
+
+
+async def _looked_at(component: Component, source: Source) -> tuple[Sample, list[Problem]]:
     """Look at the first records, unless looking uses them up: a queue, or a stream that the run itself must copy."""
-    if spooled or (isinstance(source, OneShot) and source.one_shot):
-        return Sample(looked=False)
-    declared = await source.columns() if isinstance(source, Described) else None
-    items = await _first(source)
+    if "spool" in component.given or (isinstance(source, OneShot) and source.one_shot):
+        return UNSEEN, []
+    declared = None
+    try:
+        declared = await source.columns() if isinstance(source, Described) else None
+        items = await _first(source)
+    except SourceError as error:
+        return Sample(declared=declared, looked=False), [_about_source(component, error)]
     records = [item for item in items if isinstance(item, Record)]
     unreadable = [item for item in items if isinstance(item, Unreadable)]
-    return Sample(records, unreadable, declared)
+    sample = Sample(records, unreadable, declared)
+    return sample, list(_source(component, sample))
 
 
 async def _first(source: Source) -> list[Record | Unreadable]:
@@ -84,51 +90,57 @@ async def _first(source: Source) -> list[Record | Unreadable]:
     return items[:SAMPLE]
 
 
-def _source(job: JobSpec, sample: Sample) -> Iterator[Problem]:
+def _source(source: Component, sample: Sample) -> Iterator[Problem]:
     total = len(sample.records) + len(sample.unreadable)
+    if source.guessed:
+        return  # how it reads may be what a misspelt option was to change
     if sample.unreadable:
         first = sample.unreadable[0]
         message = f"{len(sample.unreadable)} of the first {total} records cannot be read"
         said = f"{message}; the first: {first.origin}: {first.reason}"
-        yield Problem(said, job.source.path, warning=bool(sample.records), at_key=True)
+        yield Problem(said, source.path, warning=bool(sample.records), at_key=True)
     elif sample.looked and not sample.records:
         yield Problem(
-            "the source is empty, so there is nothing to ask", job.source.path,
+            "the source is empty, so there is nothing to ask", source.path,
             "check that it is the right one: a run of it ends at once and delivers nothing", warning=True, at_key=True,
         )  # fmt: skip
 
 
-def _columns(job: JobSpec, sample: Sample) -> Iterator[Problem]:
+def _columns(job: Draft, sample: Sample) -> Iterator[Problem]:
     """Carried columns that no record has."""
     columns = sample.columns
     for position, column in enumerate(job.rules.carry):
         if columns is not None and column not in columns:
             yield Problem(
-                f"no record has a column `{column}` to carry", (*job.source.path, "carry", position), _listed(columns)
+                f"no record has a column `{column}` to carry", ("source", "carry", position), _listed(columns)
             )
 
 
-def _builder(job: JobSpec, parts: Parts, sample: Sample) -> list[Problem]:
-    said: list[str] = []
-    if isinstance(parts.builder, Inspectable):
-        said = parts.builder.problems(sample.columns, version=_version(job.provider))
-    return [placed(job.builder, message) for message in said] or list(_built(job, parts, sample))
+def _builder(job: Draft, component: Component, builder: Builder | None, sample: Sample) -> list[Problem]:
+    if builder is None:
+        return []
+    said: list[Problem] = []
+    if isinstance(builder, Inspectable):
+        version = _version(job.provider) if job.provider else ""
+        said = [placed(component, message) for message in builder.problems(sample.columns, version=version)]
+    known = {component.path, *(found.path for found in said)} if said else frozenset[problem.Path]()
+    return [*said, *(found for found in _built(component, builder, sample) if found.path not in known)]
 
 
-def _built(job: JobSpec, parts: Parts, sample: Sample) -> Iterator[Problem]:
+def _built(component: Component, builder: Builder, sample: Sample) -> Iterator[Problem]:
     """Build the first records, as the run would."""
-    failed = [(record.origin, reason) for record in sample.records if (reason := _reason(parts, record))]
+    failed = [(record.origin, reason) for record in sample.records if (reason := _reason(builder, record))]
     if failed:
         origin, reason = failed[0]
         share = f"{len(failed)} of the first {len(sample.records)} records cannot become a request"
         some_can = len(failed) < len(sample.records)
         said = f"{share}; the first: {origin}: {reason}"
-        yield msgspec.structs.replace(placed(job.builder, reason), message=said, warning=some_can)
+        yield msgspec.structs.replace(placed(component, reason), message=said, warning=some_can)
 
 
-def _reason(parts: Parts, record: Record) -> str:
+def _reason(builder: Builder, record: Record) -> str:
     try:
-        requests_of(parts.builder, record, parts.builder.build(record))
+        requests_of(builder, record, builder.build(record))
     except PluginError as error:
         return error.message
     except BuildError as error:
@@ -138,19 +150,19 @@ def _reason(parts: Parts, record: Record) -> str:
     return ""
 
 
-def _price(job: JobSpec, prices: Prices) -> Iterator[Problem]:
+def _price(job: Draft, builder: Component, prices: Prices) -> Iterator[Problem]:
     """A model that no price book knows: it can be asked, but not reckoned, and so not within a budget."""
-    model = job.builder.kwargs.get("model")
+    model = builder.kwargs.get("model")
     if isinstance(model, str) and "{" not in model and prices.price(model) is None:
         kept = job.rules.budget is None
         what = "so its cost will read as zero" if kept else "so its budget cannot be kept, and nothing would be sent"
         yield Problem(
-            f"no price is known for model `{model}`, {what}", (*job.builder.path, "model"),
+            f"no price is known for model `{model}`, {what}", (*builder.path, "model"),
             "check the spelling; a plugin can bring prices (`register_prices`)", warning=kept,
         )  # fmt: skip
 
 
-def _sinks(job: JobSpec) -> Iterator[Problem]:
+def _sinks(job: Draft) -> Iterator[Problem]:
     for outlet in job.sinks:
         path = outlet.sink.kwargs.get("path")
         reason = _unwritable(path) if isinstance(path, Path) else ""
@@ -170,9 +182,9 @@ def _unwritable(path: Path) -> str:
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"may not write into {folder}"
 
 
-def _about_source(job: JobSpec, message: str) -> Problem:
-    where = "path" if "path" in job.source.kwargs else "type"
-    return Problem(message, (*job.source.path, where))
+def _about_source(source: Component, error: SourceError) -> Problem:
+    where = "path" if "path" in source.kwargs else "type"
+    return Problem(error.message, (*source.path, where), error.hint)
 
 
 def _version(provider: Component) -> str:

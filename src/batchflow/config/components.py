@@ -1,6 +1,6 @@
 """One component of a job file: find its factory by `type`, read the rest of the map by the factory's signature."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from batchflow.config.references import Unresolved, refers, resolve
 from batchflow.config.tree import Tree
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
+from batchflow.extend.near import near
 from batchflow.extend.offers import Offer
 from batchflow.extend.signature import Spec
 from batchflow.model import problem
@@ -39,6 +40,8 @@ class Reader:
         self._faults = faults
         self._plugins = plugins
         self._env = env
+        self._unknown: list[problem.Path] = []
+        """Places of values that refer to what is not there."""
 
     def section(self, make: Callable[..., T], options: Options) -> T | None:
         """Read a section that is no component: `make` is its signature."""
@@ -50,7 +53,10 @@ class Reader:
     def component(
         self, kind: Kind, options: Options, *, default: str = "", beside: Callable[..., Any] | None = None
     ) -> Component | None:
-        """Read a component. `beside` is the signature of what stands in the same map and is not the factory's."""
+        """Read a component. `beside` is the signature of what stands in the same map and is not the factory's.
+
+        One whose options are wrong cannot be made; one that has unknown options is guessed, so that it can be looked at.
+        """
         offer = self._offer(kind, options, default)
         spec = self._spec(offer, options) if offer else None
         if offer is None or spec is None:
@@ -59,16 +65,24 @@ class Reader:
         others = ("type", *(Spec.of(beside).parameters if beside else ()))
         own = Options(options.path, options.tree.without(*others))
         self._conceal(own, secret)
-        kwargs, problems = spec.parse(self._values(own), self.base, beside=others)
+        values = self._values(own)
+        kwargs, problems = spec.parse(values, self.base, beside=others)
         self._all_wrong(problems, options.path)
-        if "base" in spec.given:
-            self._look_for_files(own)
-        shown = {"type": offer.name} | starred(options.tree.without("type").plain(), secret)
+        lacks = "base" in spec.given and self._lacks_files(own)
+        guess = meant(spec, values, beside=others) if problems else values
         if problems:
+            known = {name: value for name, value in guess.items() if not self._is_unknown((*own.path, name))}
+            kwargs, problems = spec.parse(known, self.base)
+        is_unknown = self._is_unknown(own.path)
+        if (
+            problems or lacks or (is_unknown and kind is not Kind.PROVIDER)
+        ):  # without its key it still tells its version
             return None
+        shown = {"type": offer.name} | starred(options.tree.without("type").plain(), secret)
         return Component(
-            offer=offer, kwargs=kwargs, given=spec.given, mendable=spec.mendable, path=own.path, shown=shown
-        )
+            offer=offer, kwargs=kwargs, given=spec.given, mendable=spec.mendable, path=own.path, shown=shown,
+            guessed=is_unknown or guess is not values,
+        )  # fmt: skip
 
     def picked(self, make: Callable[..., T], options: Options) -> T | None:
         """Read, from a map that also holds other things, only what this signature names."""
@@ -149,7 +163,11 @@ class Reader:
         resolved = resolve(text, self._env, self.base)
         for unresolved in resolved.unresolved:
             self._faults.add_unreadable(self._unresolved(node, unresolved, path), node.at)
+            self._unknown.append(path)
         return resolved.text
+
+    def _is_unknown(self, path: problem.Path) -> bool:
+        return any(place[: len(path)] == path for place in self._unknown)
 
     def _unresolved(self, node: Tree, found: Unresolved, path: problem.Path) -> Fault:
         place = self._faults.page.find(found.reference, node.at)
@@ -176,8 +194,21 @@ class Reader:
             hint = "keep it out of the file: ${env:NAME} or ${file:PATH}"
             self._faults.add(Fault(node.at, "a secret is written into the job file", hint, warning=True))
 
-    def _look_for_files(self, options: Options) -> None:
-        for name, node in options.tree.items.items():
-            for written in files_of(node.plain()):
-                if not (self.base / written).is_file():
-                    self.wrong(Problem(f"file {self.base / written} does not exist", (*options.path, name, "file")))
+    def _lacks_files(self, options: Options) -> bool:
+        written = [(name, path) for name, node in options.tree.items.items() for path in files_of(node.plain())]
+        lacking = [(name, self.base / path) for name, path in written if not (self.base / path).is_file()]
+        for name, path in lacking:
+            self.wrong(Problem(f"file {path} does not exist", (*options.path, name, "file")))
+        return bool(lacking)
+
+
+def meant(spec: Spec, values: Mapping[str, Any], *, beside: Sequence[str]) -> dict[str, Any]:
+    """Guess what was meant: a misspelt option stands for the nearest that is not given, any other unknown one for nothing."""
+    guess = {name: value for name, value in values.items() if name in spec.parameters}
+    for name in values.keys() - guess.keys():
+        nearest = near(name, [*spec.parameters, *beside])[:1]
+        if nearest and nearest[0] in spec.parameters:
+            guess.setdefault(nearest[0], values[name])
+        elif spec.open_ended:
+            guess[name] = values[name]
+    return guess

@@ -9,6 +9,7 @@ from batchflow.config.tree import Place
 from batchflow.model.errors import ConfigError
 
 WIDEST = 110
+SHORTEST_SECRET = 6
 _KEY_LIKE = re.compile(r"sk-[A-Za-z0-9_-]{8,}")
 
 
@@ -33,8 +34,8 @@ class Page:
         self._concealed: dict[str, str] = {}
 
     def conceal(self, text: str, instead: str = "***") -> None:
-        """Remember a text that must not be seen in anything this page says."""
-        if text.strip():
+        """Remember a text that must not be seen in anything this page says; a few letters are in every sentence, and no key."""
+        if len(text.strip()) >= SHORTEST_SECRET:
             self._concealed[text] = instead
 
     def told(self, fault: Fault) -> str:

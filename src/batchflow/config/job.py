@@ -29,6 +29,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
     path: problem.Path
     shown: dict[str, Any] = {}
     """The options as written, secrets starred."""
+    guessed: bool = False
+    """Unknown options were read as what was probably meant: it may be looked at, and never run."""
 
     @property
     def kind(self) -> Kind:
@@ -54,22 +56,18 @@ class Outlet(msgspec.Struct, frozen=True, kw_only=True):
     sink: Component
 
 
-class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One job of a file, ready to be built."""
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """One job of a file as far as it could be read: None, or missing, is what has mistakes that are told elsewhere."""
 
     name: str
     file: Path
-    source: Component
-    builder: Component
+    source: Component | None
+    builder: Component | None
     checks: Sequence[Component]
-    retry: Component
+    retry: Component | None
     sinks: Sequence[Outlet]
-    provider: Component
+    provider: Component | None
     rules: Rules
-    config: str
-    """A hash of everything that changes what is asked or where it goes; secrets are no part of it."""
-    summary: dict[str, Any]
-    """The job for people: as written, references unresolved, secrets starred."""
     tree: Tree
     page: Page
 
@@ -78,15 +76,28 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The folder that relative paths start from."""
         return self.file.parent
 
+    def fault(self, found: Problem) -> Fault:
+        """Point at the line that a problem is about."""
+        return Fault(self.tree.locate(found.path, at_key=found.at_key), found.message, found.hint, found.warning)
+
+
+class JobSpec(Draft, frozen=True, kw_only=True):
+    """One job of a file, ready to be built."""
+
+    source: Component
+    builder: Component
+    retry: Component
+    provider: Component
+    config: str
+    """A hash of everything that changes what is asked or where it goes; secrets are no part of it."""
+    summary: dict[str, Any]
+    """The job for people: as written, references unresolved, secrets starred."""
+
     @property
     def components(self) -> list[Component]:
         """All parts, in the order in which they stand in DESIGN: source to sinks, then the provider."""
         sinks = [outlet.sink for outlet in self.sinks]
         return [self.source, self.builder, *self.checks, self.retry, *sinks, self.provider]
-
-    def fault(self, found: Problem) -> Fault:
-        """Point at the line that a problem is about."""
-        return Fault(self.tree.locate(found.path, at_key=found.at_key), found.message, found.hint, found.warning)
 
     def told(self, found: Problem) -> str:
         """Say a problem with its file, line, column and excerpt."""

@@ -1,5 +1,6 @@
 """A job file, read and checked as a whole: `load` returns jobs that are sound, or raises with everything that is not.
 
+`survey` stops at nothing that is wrong: what it could read of each job goes on to be looked at, so that all is told at once.
 Nothing is made here: no file but the job file and what it refers to is opened, no component is constructed.
 """
 
@@ -8,10 +9,12 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import msgspec
+
 from batchflow.config import sections
 from batchflow.config.components import Options, Reader
 from batchflow.config.faults import Fault, Faults, Page
-from batchflow.config.job import JobFile, JobSpec
+from batchflow.config.job import Draft, JobFile, JobSpec
 from batchflow.config.one_job import KEYS, OneJob
 from batchflow.config.reading import read
 from batchflow.config.tree import Place, Tree, merged
@@ -24,16 +27,31 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ORIGIN = Place(1, 1)
 
 
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """A job file as far as it could be read, and what is known to be wrong with it."""
+
+    path: Path
+    drafts: Mapping[str, Draft]
+    faults: Faults
+    state: Path | None = None
+
+
 def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> JobFile:
     """Read a job file, or raise `ConfigError` with every problem in it. `only` names the jobs that matter now."""
+    found = survey(path, plugins, env, only=only)
+    found.faults.stop()
+    sound = {name: job for name, job in found.drafts.items() if isinstance(job, JobSpec)}
+    return JobFile(path=found.path, jobs=sound, state=found.state, warnings=found.faults.warnings)
+
+
+def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> Survey:
+    """Read what can be read of a job file; raise `ConfigError` only where that is nothing at all."""
     faults = Faults(Page(_shown(path), _text(path)))
     tree = _whole(faults)
     loading = _Loading(path.absolute(), tree, faults, plugins, env)
     jobs = {name: loading.job(name) for name in loading.names(only)}
-    state = loading.state()
-    faults.stop()
-    sound = {name: job for name, job in jobs.items() if job is not None}
-    return JobFile(path=loading.path, jobs=sound, state=state, warnings=faults.warnings)
+    drafts = {name: job for name, job in jobs.items() if job is not None}
+    return Survey(path=loading.path, drafts=drafts, faults=faults, state=loading.state())
 
 
 class _Loading:
@@ -66,7 +84,7 @@ class _Loading:
         reader = self._reader(self._tree)
         return reader.picked(sections.file, Options((), self._tree))
 
-    def job(self, name: str) -> JobSpec | None:
+    def job(self, name: str) -> Draft | None:
         """Read one job, its defaults laid under it."""
         own = self._map("jobs").items[name]
         at_name = self._tree.locate(("jobs", name), at_key=True)

@@ -10,7 +10,7 @@ from batchflow.config import sections
 from batchflow.config.components import Options, Reader
 from batchflow.config.faults import Page
 from batchflow.config.identity import identity
-from batchflow.config.job import Component, JobSpec, Outlet
+from batchflow.config.job import Component, Draft, JobSpec, Outlet
 from batchflow.config.outlets import clashes, named
 from batchflow.extend.kinds import Kind
 from batchflow.model.money import DOLLAR
@@ -35,8 +35,8 @@ class OneJob:
         self._page = page
         self._sound = True
 
-    def read(self, file: Path) -> JobSpec | None:
-        """Read every part; None when one of them is wrong."""
+    def read(self, file: Path) -> Draft:
+        """Read every part: into a `JobSpec`, or where one of them is wrong into what is left of it."""
         source = self._component("source", Kind.SOURCE, beside=sections.source)
         builder = self._component("request", Kind.BUILDER, default="template")
         retry = self._component("retry", Kind.RETRY, default="standard", beside=sections.retry, may_lack=True)
@@ -44,10 +44,16 @@ class OneJob:
         checks = self._checks(builder)
         sinks = self._sinks()
         rules = self._rules(retry)
-        if not (source and builder and retry and provider and rules and self._sound):
-            return None
         for clash in clashes(sinks, source):
             self._reader.wrong(clash)
+        parts = [part for part in (source, builder, *checks, provider, retry) if part is not None]
+        if any(part.guessed for part in (*parts, *(outlet.sink for outlet in sinks))):
+            self._sound = False
+        if not (source and builder and retry and provider and self._sound):
+            return Draft(
+                name=self._name, file=file, source=source, builder=builder, checks=checks, retry=retry, sinks=sinks,
+                provider=provider, rules=rules, tree=self._reader.job, page=self._page,
+            )  # fmt: skip
         parts = [source, builder, *checks, provider]
         shown = self._shown([*parts, retry, *(outlet.sink for outlet in sinks)])
         if rules.budget is not None:
@@ -118,7 +124,8 @@ class OneJob:
             self._reader.wrong(Problem(f"`{key}` should be a list of maps, each with a `type`", (key,)))
         return good
 
-    def _rules(self, retry: Component | None) -> Rules | None:
+    def _rules(self, retry: Component | None) -> Rules:
+        """Read what is no component; a section with mistakes is left at its defaults, for its mistakes are told."""
         job = Options((), self._reader.job)
         single = self._reader.picked(sections.job, job)
         carry = self._beside("source", sections.source)
@@ -127,17 +134,15 @@ class OneJob:
         submit = self._section("submit", sections.submit)
         spent = self._reader.map_at(("budget",))
         budget = self._reader.section(sections.budget, spent) if spent and spent.tree.items else None
-        if single is None or carry is None or after is None or batch is None or submit is None or spent is None:
-            return None
-        if spent.tree.items and budget is None:
-            return None
+        read = (single, carry, after, batch, submit, spent)
+        self._sound &= None not in read and not (spent and spent.tree.items and budget is None)
         return Rules(
-            batch=cast("BatchRules", batch),
-            submit=cast("SubmitRules", submit),
-            retry=_with_attempts(cast("RetryRules", after), retry),
+            batch=cast("BatchRules", batch or sections.BATCH),
+            submit=cast("SubmitRules", submit or sections.SUBMIT),
+            retry=_with_attempts(cast("RetryRules", after or sections.RETRY), retry),
             budget=budget,
-            carry=cast("tuple[str, ...]", carry),
-            **single,
+            carry=cast("tuple[str, ...]", carry or ()),
+            **(single or {}),
         )
 
     def _section(self, key: str, make: Callable[..., Any]) -> Any:

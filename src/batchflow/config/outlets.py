@@ -33,10 +33,10 @@ def _twice(outlets: Sequence[Outlet]) -> Iterator[Problem]:
         taken.add(outlet.name)
 
 
-def clashes(outlets: Sequence[Outlet], source: Component) -> Iterator[Problem]:
+def clashes(outlets: Sequence[Outlet], source: Component | None) -> Iterator[Problem]:
     """Find sinks that would write over each other, or over what the job reads. Tables may be shared, files may not."""
     taken: dict[Path, str] = {}
-    read = _file(source)
+    read = _file(source) if source else None
     for outlet in outlets:
         path = _file(outlet.sink)
         here = (*outlet.sink.path, "path")

@@ -61,6 +61,13 @@ class Tree(msgspec.Struct, frozen=True):
             node = child
         return place
 
+    def holds(self, path: Path, *, below: Path = ()) -> bool:
+        """Tell whether a path leads to something that is written here, further down than `below`."""
+        node: Tree | None = self
+        for step in path:
+            node = node.child(step) if node else None
+        return node is not None and len(path) > len(below)
+
     def child(self, step: str | int) -> "Tree | None":
         """One member, if there is one."""
         match self.value:

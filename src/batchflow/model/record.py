@@ -52,6 +52,8 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False):
     reason: str
     key: str = ""
     excerpt: str = ""
+    columns: tuple[str, ...] = ()
+    """The columns it has, where only its key is wrong: so that `validate` can go on to what reads them."""
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -240,3 +240,9 @@ async def test_closing_twice_is_fine_and_so_is_closing_what_was_never_opened(ser
         _ = [page async for page in provider.list()]
         await provider.close()
         await provider.close()
+
+
+def test_a_key_of_a_few_letters_is_not_looked_for_in_what_is_said():
+    settings = {"base_url": "https://api", "is_key": True, "headers": {}, "proxy": None, "patience": 1.0}
+    assert Account(secret=Secret("k"), **settings).conceal("a broken link") == "a broken link"
+    assert Account(secret=Secret(KEY), **settings).conceal(f"bad key {KEY}") == "bad key ***"

@@ -1,6 +1,7 @@
 """`attach`: a record's PDF or image goes before the text of the last user turn."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -29,11 +30,25 @@ def test_an_image_becomes_an_image_block() -> None:
     assert content[0] == {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0="}}
 
 
-@pytest.mark.parametrize("nothing", [None, ""])
-def test_a_record_without_a_file_is_asked_without_one(nothing: object) -> None:
-    assert turns({"base64": nothing}, prompt="Read it.") == [
-        {"role": "user", "content": [{"type": "text", "text": "Read it."}]}
-    ]
+@pytest.mark.parametrize("data", [{"base64": None}, {"base64": "", "kind": "text", "media_type": "text/plain"}])
+def test_a_record_without_a_file_is_asked_without_one(data: dict[str, Any]) -> None:
+    assert turns(data, prompt="Read it.") == [{"role": "user", "content": [{"type": "text", "text": "Read it."}]}]
+
+
+@pytest.mark.parametrize(
+    ("begins", "media_type"),
+    [
+        (b"%PDF-1.7\n", "application/pdf"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\r", "image/png"),
+        (b"GIF89a\1\0", "image/gif"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+    ],
+)
+def test_a_file_of_unsaid_media_type_is_known_by_how_it_begins(begins: bytes, media_type: str) -> None:
+    block = turns({"base64": b64encode(begins).decode()}, prompt="Read it.")[0]["content"][0]
+    assert block["source"]["media_type"] == media_type
+    assert block["type"] == ("document" if media_type == "application/pdf" else "image")
 
 
 def test_the_media_type_may_be_fixed() -> None:
@@ -63,7 +78,12 @@ def test_without_a_prompt_the_file_goes_into_the_last_user_turn() -> None:
     [
         ({}, "no column 'base64'"),
         ({"base64": 7}, "not base64 text"),
-        ({"base64": "AAAA"}, "unknown media type"),
+        ({"base64": ""}, "is empty"),
+        ({"base64": b""}, "is empty"),
+        ({**SCAN, "base64": ""}, "is empty"),
+        ({"base64": "AAAA"}, "write `attach: {column: base64, media_type: application/pdf}`"),
+        ({"base64": "%PDF-1.7"}, "does not begin like base64"),
+        ({"base64": b64encode(b"RIFF....WAVE").decode()}, "does not begin like base64"),
         ({"base64": "AAAA", "media_type": "application/zip"}, "application/zip"),
         ({**SCAN, "base64": "\ud800"}, "is not base64"),
     ],

@@ -155,8 +155,11 @@ async def test_a_missing_key_column_is_refused_with_a_guess(tmp_path):
         await read(tmp_path / "a.csv", key="claimid")
     assert "did you mean 'claim_id'?" in caught.value.hint
     assert "'name'" in caught.value.hint
-    with pytest.raises(SourceError, match="no column 'claimid'"):
-        await csv(path=tmp_path / "a.csv", key="claimid").columns()
+
+
+async def test_a_missing_key_column_does_not_hide_the_others_from_validate(tmp_path):
+    (tmp_path / "a.csv").write_text("claim_id,name\n1,x\n")
+    assert await csv(path=tmp_path / "a.csv", key="claimid").columns() == {"claim_id", "name"}
 
 
 async def test_a_column_that_comes_twice_is_refused(tmp_path):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from batchflow.builtin.builders.template import template
 from batchflow.builtin.sources.files import COLUMNS, files
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Record, Unreadable
+from batchflow.ports.builder import BuildError
 from batchflow.testing.source import SourceContract, items_of, pages_of
 
 
@@ -129,3 +131,14 @@ async def test_a_name_that_is_no_text_still_makes_a_key(folder):
     (folder / os.fsdecode(b"\xff.txt")).write_text("x")
     (record,) = await items_of(files(path=folder / "*.txt"))
     assert record.key == "\\udcff.txt"
+
+
+async def test_an_attached_pdf_of_zero_bytes_is_refused_and_not_sent_as_text_alone(tmp_path):
+    (tmp_path / "empty.pdf").touch()
+    (tmp_path / "note.txt").write_text("hello")
+    empty, note = await items_of(files(path=tmp_path / "*"))
+    builder = template(model="m", max_tokens=9, attach="base64", prompt="Read {{ name }}.")
+    assert builder.build(note)
+    with pytest.raises(BuildError, match="is empty"):
+        builder.build(empty)
+    assert empty.key == "empty.pdf"

@@ -162,6 +162,21 @@ async def test_a_lone_surrogate_and_a_deep_nest_are_unreadable_and_no_crash(tmp_
     assert [type(item) for item in items] == [Unreadable, Unreadable, Record]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (r"\ud800", r"\ud800 at byte 10 is half a surrogate pair"),
+        (r"\ud83d\ude00\udc00", r"\udc00 at byte 22 is half a surrogate pair"),
+        (r"\\u0041\ud800\u0041", r"\ud800 at byte 17 is half a surrogate pair"),
+        (r"\ud8", "not a JSON object"),
+    ],
+)
+async def test_half_a_surrogate_pair_is_named_with_its_place(text, said, tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"text":"' + text + '","id":"a"}\n')
+    assert said in (await read(path))[0].reason
+
+
 async def test_utf16_is_refused_with_the_command_that_converts_it(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"id":"1"}\n', encoding="utf-16")
     with pytest.raises(SourceError) as caught:

@@ -11,6 +11,7 @@ import msgspec
 from batchflow.model.units import Secret
 
 ADDRESS = "https://api.anthropic.com"
+SHORTEST_SECRET = 6
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +46,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
             return False
 
     def conceal(self, text: str) -> str:
-        """Takes the key out of a text that came back from somewhere."""
-        return text.replace(self.secret.reveal(), "***") if self.secret else text
+        """Takes the key out of a text that came back from somewhere; a few letters would be found in every word, and are no key."""
+        key = self.secret.reveal() if self.secret else ""
+        return text.replace(key, "***") if len(key) >= SHORTEST_SECRET else text
 
 
 def find_secret(api_key: Secret | None, auth_token: Secret | None) -> tuple[Secret | None, bool]:

@@ -1,6 +1,6 @@
 """`attach:`: a document or image block made from a record's base64 column, put before the text of the last user turn."""
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +12,14 @@ from batchflow.builtin.builders.splice import Splice
 from batchflow.ports.builder import BuildError
 
 PDF = "application/pdf"
+BEGINNINGS = {
+    b"%PDF": PDF,
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+    b"\xff\xd8\xff": "image/jpeg",
+}
+"""What the files that the API takes begin with; WEBP is one more, and says so a little later."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -27,10 +35,15 @@ class Attachment:
         if self.column not in data:
             raise BuildError(f"attach: the record has no column {self.column!r}")
         content = data[self.column]
-        if content is None or content == "":
+        if content is None or (content == "" and data.get("kind") == "text"):  # the source `files` has text elsewhere
             return None
-        media_type = self._media_type or str(data.get("media_type") or "")
-        source = {"type": "base64", "media_type": media_type, "data": self._base64(content)}
+        if content in ("", b""):
+            raise BuildError(
+                f"attach: column {self.column!r} is empty, so the request would be paid for without its file; null says that a record has none"
+            )
+        text = self._base64(content)
+        media_type = self._media_type or str(data.get("media_type") or "") or media_type_of(text)
+        source = {"type": "base64", "media_type": media_type, "data": text}
         try:
             return _encode({"type": self._kind(media_type), "source": source})
         except UnicodeEncodeError as error:
@@ -48,9 +61,22 @@ class Attachment:
             return "image"
         if media_type == PDF:
             return "document"
+        if media_type:
+            raise BuildError(f"attach: the API takes images and PDF, not {media_type!r}")
         raise BuildError(
-            f"attach: the API takes images and PDF, not {media_type or 'a file of unknown media type'!r}; the source or `attach: {{column, media_type}}` must say which it is"
+            f"attach: column {self.column!r} does not begin like base64 of a PDF, PNG, GIF, JPEG or WEBP, so its media type is unknown; write `attach: {{column: {self.column}, media_type: application/pdf}}`, or whichever it is"
         )
+
+
+def media_type_of(text: str) -> str:
+    """Tells from its first bytes what a base64 file is; "" where they are not those of anything the API takes."""
+    try:
+        begins = b64decode(text[:16], validate=True)
+    except ValueError:
+        return ""
+    if begins.startswith(b"RIFF") and begins[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for mark, kind in BEGINNINGS.items() if begins.startswith(mark)), "")
 
 
 class Attached:

@@ -16,8 +16,7 @@ OURS = ("model", "max_tokens", "system", "prompt", "messages", "tools", "output"
 def template_faults(texts: Iterable[Text]) -> Iterator[str]:
     """Lists templates that do not compile, and texts that are empty whatever the record."""
     for text in texts:
-        if text.fault:
-            yield text.fault
+        yield from text.faults
         if text.is_empty:
             yield f"{text.where}: it is empty"
 

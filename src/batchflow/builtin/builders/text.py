@@ -1,5 +1,6 @@
 """One text of a request: rendered from a record, and encoded as the JSON it becomes."""
 
+import re
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -16,21 +17,23 @@ from batchflow.model.record import Columns
 from batchflow.ports.builder import BuildError
 
 ELSEWHERE = (nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)
+_UNKNOWN = re.compile(r"No (filter|test) named '(.*)'\.")
 _encode = msgspec.json.Encoder().encode
 
 
 class Text:
     """A template whose rendering is a JSON string. `where` is what messages call it: "prompt", "messages[0].content".
 
-    A template that cannot be compiled has a `fault` and refuses to render; `problems` tells it before anything runs.
+    A template that cannot be compiled has `faults` and refuses to render; `problems` tells them before anything runs.
     """
 
     def __init__(self, source: str, *, where: str, environment: Environment, blank: bool = False) -> None:
         self.where = where
-        self.fault = ""
+        self.faults: list[str] = []
         self._source = source
         self._environment = environment
         self._blank = blank
+        self._tree = environment.parse("")
         try:
             self._tree = environment.parse(source)
             pieces = plain(self._tree, globals_=environment.globals)
@@ -38,8 +41,23 @@ class Text:
             self.splice = splice(pieces, blank=blank) if pieces is not None else None
             self._stand_alone()
         except TemplateSyntaxError as error:
-            self._tree, self._quick, self.splice = environment.parse(""), None, None
-            self.fault = f"{where}: line {error.lineno}: {self._in_words(error)}"
+            self._quick, self.splice = None, None
+            self._blame(error)
+
+    def _blame(self, error: TemplateSyntaxError) -> None:
+        """Remembers a fault; an unknown filter or test is then taken for a known one, so that the rest is looked at too."""
+        self.faults.append(f"{self.where}: line {error.lineno}: {self._in_words(error)}")
+        unknown = _UNKNOWN.fullmatch(str(error.message))
+        if unknown is None:
+            self._tree = self._environment.parse("")
+            return
+        kind, known = (nodes.Filter, "string") if unknown[1] == "filter" else (nodes.Test, "none")
+        for node in self._tree.find_all(kind):
+            node.name = known if node.name == unknown[2] else node.name
+        try:
+            self._environment.compile(self._tree)
+        except TemplateSyntaxError as next_error:
+            self._blame(next_error)
 
     def _stand_alone(self) -> None:
         """Compiles now whatever Jinja2 will have to run, since unknown filters show only then."""
@@ -125,8 +143,8 @@ class Text:
         return self._run(data)
 
     def _run(self, data: Data) -> str:
-        if self.fault:
-            raise ValueError(self.fault)
+        if self.faults:
+            raise ValueError(self.faults[0])
         try:
             return self._jinja.render({WHOLE: data, **data})
         except Exception as error:  # a template can fail in any way on one record; it must not stop the others

@@ -61,7 +61,7 @@ class Csv:
 
     async def columns(self) -> frozenset[str] | None:
         """The names in the header."""
-        header = await to_thread.run_sync(lambda: common_header(self._path, self._key, self._dialect))
+        header = await to_thread.run_sync(lambda: common_header(self._path, None, self._dialect))
         return frozenset(header) if header else None
 
     def _pages(self, after: Cursor | None) -> Generator[Page]:

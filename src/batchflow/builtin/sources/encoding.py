@@ -1,6 +1,7 @@
 """Text encodings: which ones a file cut at line ends may have, and what to say when the bytes are not text."""
 
 import codecs
+import re
 
 from batchflow.model.errors import SourceError
 
@@ -38,6 +39,29 @@ def garbled(line: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         return f"invalid {encoding.upper()} at byte {error.start + 1}"
     return ""
+
+
+_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
+
+def half_a_pair(line: bytes) -> str:
+    """Says which escape of a JSON line is half a surrogate pair, and so no character; "" where none is."""
+    half: re.Match[bytes] | None = None
+    for escape in _ESCAPE.finditer(line):
+        code = int(escape[1], 16) if escape[1] else 0
+        is_low = 0xDC00 <= code < 0xE000
+        if half is not None:
+            if not is_low or escape.start() != half.end():
+                break
+            half = None
+        elif 0xD800 <= code < 0xE000:
+            half = escape
+            if is_low:
+                break
+    if half is None:
+        return ""
+    said = half[0].decode()
+    return f"{said} at byte {half.start() + 1} is half a surrogate pair, which is no character: write its other half beside it, or \\ufffd"
 
 
 def is_utf8(data: bytes) -> bool:

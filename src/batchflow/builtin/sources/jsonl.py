@@ -7,7 +7,17 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from batchflow.builtin.sources.encoding import BOM, UTF8, checked, excerpt, garbled, is_utf8, megabytes, refuse_utf16
+from batchflow.builtin.sources.encoding import (
+    BOM,
+    UTF8,
+    checked,
+    excerpt,
+    garbled,
+    half_a_pair,
+    is_utf8,
+    megabytes,
+    refuse_utf16,
+)
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.lines import Lines, Overlong
 from batchflow.builtin.sources.mark import Mark, remaining
@@ -158,14 +168,15 @@ class Jsonl:
                 return self._items(mark, [line[len(BOM) :]])
         if not line.strip():
             return []
-        reason = garbled(line, self._encoding) or f"not a JSON object: {error}"
+        reason = garbled(line, self._encoding) or half_a_pair(line) or f"not a JSON object: {error}"
         return [Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(line, self._encoding))]
 
     def _keyed(self, column: str, data: Columns, origin: str, line: bytes) -> Record | Unreadable:
         value = data.get(column)
         if key := key_of(value):
             return Record(key, data, origin)
-        return Unreadable(origin, no_key(column, value, data), excerpt=excerpt(line, self._encoding))
+        reason = no_key(column, value, data)
+        return Unreadable(origin, reason, excerpt=excerpt(line, self._encoding), columns=tuple(data))
 
     def _too_long(self, mark: Mark, head: bytes, size: int) -> Unreadable:
         reason = f"the line has {megabytes(size)}, more than max_record ({megabytes(self._max_record)})"

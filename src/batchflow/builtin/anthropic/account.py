@@ -11,7 +11,7 @@ import msgspec
 from batchflow.model.units import Secret
 
 ADDRESS = "https://api.anthropic.com"
-SHORTEST_SECRET = 6
+SHORTEST_SECRET = 4
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

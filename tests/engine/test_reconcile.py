@@ -11,6 +11,7 @@ from batchflow.engine.ids import uuid7
 from batchflow.machine.ruling import DOUBTFUL, Absent, Adopt, Claim, GiveUp
 from batchflow.model.change import Put
 from batchflow.model.state import Batch, BatchState, Event, Intent, IntentState, Remote, RunState, Wish
+from batchflow.model.units import Secret
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
 from batchflow.stages.rule import VERB
@@ -149,6 +150,24 @@ async def test_what_is_proven_to_exist_cannot_be_called_absent(bench):
     answer, _ = await ruled(bench, job, report.run, Absent(batch.id, batch.token))
     assert not answer.said[0].done
     assert f"it exists: it is {sim.batches[0].id}" in answer.said[0].text
+
+
+async def test_nobody_says_absent_with_a_key_that_cannot_see_what_was_made(bench):
+    """The other account's listing is empty, and proves nothing: believed, the rows would be paid for twice."""
+    sim = bench.simulate(
+        "create:1:reset_after", "list:2+:status,status=503", keys={"one": "org/a", "also-one": "org/a", "two": "org/b"}
+    )
+    job = bench.job(20, rules=rules(grace=5.0, patience=3.0))
+    run = (await bench.run(job, provider=bench.provider(api_key=Secret("one")))).run
+    sim.set_faults(FaultPlan())
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {"run": run.id})
+    word = Absent(batch.id, batch.token)
+    answer, batches = await ruled(bench, job, run, word, provider=bench.provider(api_key=Secret("two")))
+    assert (answer.said[0].done, batches[batch.id].state in DOUBTFUL) == (False, True)
+    assert "under another key" in answer.said[0].text
+    bench.check(await bench.run(job, provider=bench.provider(api_key=Secret("also-one"))), asked=20, good=20)
+    assert sim.stats()["creates"] == 1
 
 
 async def test_a_batch_given_up_leaves_dead_letters_that_can_be_asked_again(bench):

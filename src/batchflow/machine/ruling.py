@@ -97,6 +97,15 @@ def absent(batch: Batch, token: str, fact: Remote | None, *, now: float) -> Gran
     return Granted(Vanished(wake_at=now), says, IntentState.ABSENT)
 
 
+def another_account(intent: Intent) -> Denied:
+    """Deny that a call made nothing to whoever cannot see what it made."""
+    return Denied(
+        f"its call went to {intent.binding.base_url} under another key (fingerprint {intent.binding.key}), and what is there "
+        "cannot be seen with this one: sent again, its rows could be paid for twice",
+        "say it with the key that the call was made with, or another of the same workspace",
+    )
+
+
 def give_up(batch: Batch, token: str, fact: Remote | None) -> Granted | Denied:
     """Judge the word that nobody should wait any longer."""
     if denied := _not_in_doubt(batch, token):

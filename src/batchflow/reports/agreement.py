@@ -68,7 +68,7 @@ async def objects(
             error = await _damaged(blobs, blob, quick=quick)
             if error is not None and blob in named_by(await store.get(Batch, batch.id)):
                 yield _damage(
-                    run, blob.name, f"{error.message.rstrip('.')} It is {_meaning(batch, blob)}", hint=error.hint
+                    run, blob.name, f"{error.message.rstrip('.')}. It is {_meaning(batch, blob)}", hint=error.hint
                 )
 
 

@@ -71,15 +71,20 @@ async def refuse_other_account(kit: Kit) -> None:
     states = [BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED]
     for batch in await kit.every(Batch, {"run": kit.run, "state": states}):
         intent = await kit.store.get(Intent, batch.token)
-        if intent is None or same_account(intent.binding, kit.provider.binding()):
-            continue
-        here = await _learnt_binding(kit)
-        if not same_account(intent.binding, here):
+        if intent is not None and not await sees(kit, intent):
             raise errors.RunRefused(
                 f"batch {batch.id} is in flight at {intent.binding.base_url} under another key (fingerprint "
-                f"{intent.binding.key}); this key's fingerprint is {here.key}. Nothing was touched and nothing was sent",
+                f"{intent.binding.key}); this key's fingerprint is {kit.provider.binding().key}. Nothing was touched and nothing "
+                "was sent",
                 hint="run it again with the key it was started with, or with another key of the same workspace",
             )
+
+
+async def sees(kit: Kit, intent: Intent) -> bool:
+    """Tell whether the key in use is of the account that a call went to."""
+    return same_account(intent.binding, kit.provider.binding()) or same_account(
+        intent.binding, await _learnt_binding(kit)
+    )
 
 
 async def _learnt_binding(kit: Kit) -> Binding:

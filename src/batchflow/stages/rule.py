@@ -19,7 +19,7 @@ from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
-from batchflow.stages.reopen import look_again
+from batchflow.stages.reopen import look_again, sees
 from batchflow.stages.resolve import resolve
 from batchflow.stages.twins import meet
 
@@ -81,6 +81,9 @@ async def _judged(kit: Kit, word: Ruling, evidence: Evidence) -> str | Denied:
     own = await _fact(kit, {"token": word.token, "batch": batch.id})
     match word:
         case Absent():
+            intent = await kit.store.get(Intent, word.token)
+            if intent is not None and not await sees(kit, intent):
+                return ruling.another_account(intent)
             verdict = ruling.absent(batch, word.token, own, now=kit.now())
         case GiveUp():
             verdict = ruling.give_up(batch, word.token, own)

@@ -13,6 +13,7 @@ from batchflow.model.change import Put
 from batchflow.model.state import Batch, BatchState, Event, Intent, IntentState, Remote, RunState, Wish
 from batchflow.model.units import Secret
 from batchflow.model.words import Word
+from batchflow.reports.doubts import doubts
 from batchflow.sim import FaultPlan
 from batchflow.stages.rule import VERB
 
@@ -166,6 +167,11 @@ async def test_nobody_says_absent_with_a_key_that_cannot_see_what_was_made(bench
     answer, batches = await ruled(bench, job, run, word, provider=bench.provider(api_key=Secret("two")))
     assert (answer.said[0].done, batches[batch.id].state in DOUBTFUL) == (False, True)
     assert "under another key" in answer.said[0].text
+    async with bench.flow() as flow:
+        (doubt,) = await doubts(flow.store, run, answer.candidates)
+    assert "with another key" in doubt.sentence
+    assert "The listing shows" not in doubt.sentence
+    assert [one.split()[-2] for one in doubt.say] == ["--give-up"]
     bench.check(await bench.run(job, provider=bench.provider(api_key=Secret("also-one"))), asked=20, good=20)
     assert sim.stats()["creates"] == 1
 

@@ -61,7 +61,9 @@ async def _doubt(store: StateStore, run: Run, batch: Batch, seen: Mapping[str, S
     intent = await store.get(Intent, batch.token)
     facts = await store.find(Remote, {"token": batch.token, "batch": batch.id}, limit=1)
     remote = facts[0].id if facts else batch.remote if batch.proven else ""
-    shown = None if seen is None or remote else tuple(_candidate(one) for one in seen.get(batch.id, ()))
+    # Where there was a look, and none for this batch, the key in use is of another account than its call was made with.
+    strange = seen is not None and batch.id not in seen and not remote
+    shown = None if seen is None or strange or remote else tuple(_candidate(one) for one in seen[batch.id])
     return Doubt(
         run=run.id,
         job=run.job,
@@ -76,7 +78,7 @@ async def _doubt(store: StateStore, run: Run, batch: Batch, seen: Mapping[str, S
         why=batch.why,
         candidates=shown,
         sentence=_sentence(batch, intent, remote, shown),
-        say=tuple(_say(run, batch, remote, shown)),
+        say=tuple(_say(run, batch, remote, shown, strange=strange)),
     )
 
 
@@ -121,10 +123,12 @@ def _shown(shown: Sequence[Candidate] | None) -> str:
     return f"The listing shows {len(shown)} that it could be: {told}"
 
 
-def _say(run: Run, batch: Batch, remote: str, shown: Sequence[Candidate] | None) -> list[str]:
+def _say(run: Run, batch: Batch, remote: str, shown: Sequence[Candidate] | None, *, strange: bool) -> list[str]:
     name, begin = batch.id[:SHORT], f"batchflow reconcile {run.id[:SHORT]}"
     if remote:
         return [f"batchflow resume {run.id[:SHORT]}", f"{begin} --give-up {name}"]
+    if strange:
+        return [f"{begin} --give-up {name}"]
     adopt = [f"{begin} --adopt {name}={one.remote}" for one in shown or ()]
     return [*adopt, f"{begin} --absent {name}", f"{begin} --give-up {name}"]
 

@@ -20,7 +20,7 @@ from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.reopen import look_again, sees
-from batchflow.stages.resolve import resolve
+from batchflow.stages.resolve import resolve, same_account
 from batchflow.stages.twins import meet
 
 VERB = "reconcile"
@@ -192,7 +192,7 @@ async def _doubted(kit: Kit) -> set[str]:
 
 
 async def _candidates(kit: Kit, evidence: Evidence) -> dict[str, tuple[RemoteBatch, ...]]:
-    """Say which of the batches that were seen could be which of those still in doubt."""
+    """Say which of the batches that were seen could be which of those still in doubt; nothing of those of another account."""
     known = {
         fact.id for fact in await kit.store.find(Remote, {"id": list(evidence.shown)}, limit=len(evidence.shown) + 1)
     }
@@ -200,6 +200,10 @@ async def _candidates(kit: Kit, evidence: Evidence) -> dict[str, tuple[RemoteBat
     found: dict[str, tuple[RemoteBatch, ...]] = {}
     for batch in await kit.every(Batch, {"run": kit.run, "state": list(ruling.DOUBTFUL)}):
         intent = await kit.store.get(Intent, batch.token)
-        if intent is not None and intent.state is IntentState.OPEN:
+        if (
+            intent is not None
+            and intent.state is IntentState.OPEN
+            and same_account(intent.binding, kit.provider.binding())
+        ):
             found[batch.id] = tuple(candidates_of(intent, unknown, evidence.tokens))
     return found

@@ -2,8 +2,9 @@
 
     frame, frame, ..., footer (a zstd skippable frame, so that `zstd -d` still reads the object)
 
-Lines are JSON, so a newline ends each; here it is part of its line, written and read. A frame is decompressed without its neighbours; the footer lists each frame's
-stored size and number of lines, and, where lines are not in row order, which row each line is.
+Lines are JSON, so a newline ends each; here it is part of its line, written and read. A frame is decompressed without
+its neighbours; the footer lists each frame's stored size and number of lines, and, where lines are not in row order, which
+row each line is.
 """
 
 from array import array

@@ -9,7 +9,8 @@ that?". A guess would cut somebody's lines. This is how it is known:
 2. Then it is appended to the output and made durable. The mark of its end is the receipt.
 3. On `open`, the output must be the very file of the last receipt, at least as long, with the same 64 KiB before its
    end. Bytes after that end are cut off only if they equal, byte for byte, the beginning of what the redo log says we
-   were about to put there (or are zero, where a power cut kept them from the disk). Anything else is somebody else's: `SinkError`, and nothing is touched.
+   were about to put there (or are zero, where a power cut kept them from the disk). Anything else is somebody else's:
+   `SinkError`, and nothing is touched.
 
 The proof needs nothing from the redelivered part, whose rows may come in another order, or from a check that answers
 differently the second time. It also covers the first part, when there is no receipt yet and `if_exists: error` would

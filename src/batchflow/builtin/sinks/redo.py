@@ -4,9 +4,8 @@ It is a hidden file next to the output (`.out.jsonl.batchflow` for `out.jsonl`):
 where, then the part's bytes. It is durable before the first of them reaches the output, so that after a crash whatever
 stands in the output from there on is either the beginning of these bytes, and then ours, or it is not.
 
-Each part is written over the one before, and the file is cut to its length when it is whole: pages of
-a file that grows anew for every part cost the system more than those it has. What is left of the part before harms nobody, since the output is not touched
-until then.
+Each part is written over the one before, and the file is cut to its length when it is whole: a file that grows anew for
+every part costs the system more. What is left of the part before harms nobody, since the output is not touched until then.
 """
 
 import os

@@ -7,7 +7,6 @@ is the only way to know it.
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from batchflow.model.money import DOLLAR, Nano, Price
 from batchflow.model.remote import Weight
@@ -51,9 +50,9 @@ def costs(price: Price, usages: Sequence[Usage], *, batch: bool) -> list[tuple[N
 def total(price: Price, usages: Sequence[Usage], *, batch: bool) -> tuple[Nano, Nano]:
     """Says the same of several answers of one model: those without cache, tools or bands by the sum of their tokens."""
     apart = usages if price.above is not None else _with_extras(usages)
-    fresh = _sum_of(usages, "input_tokens") - _sum_of(apart, "input_tokens")
-    output = _sum_of(usages, "output_tokens") - _sum_of(apart, "output_tokens")
     summed = [cost(price, usage, batch=batch) for usage in apart]
+    fresh = sum([usage.input_tokens or 0 for usage in usages]) - sum([usage.input_tokens or 0 for usage in apart])
+    output = sum([usage.output_tokens or 0 for usage in usages]) - sum([usage.output_tokens or 0 for usage in apart])
     summed.append(cost(price, Usage(input_tokens=fresh, output_tokens=output), batch=batch))
     return sum([paid for paid, _ in summed]), sum([listed for _, listed in summed])
 
@@ -76,12 +75,11 @@ def _with_extras(usages: Sequence[Usage]) -> list[Usage]:
 
 def token_counts(usages: Sequence[Usage]) -> tuple[int, int]:
     """Counts what the model read (fresh, from the cache, or on its way into the cache), and what it wrote."""
-    read = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    return sum(_sum_of(usages, name) for name in read), _sum_of(usages, "output_tokens")
-
-
-def _sum_of(usages: Sequence[Usage], name: str) -> int:
-    return sum(filter(None, map(attrgetter(name), usages)))
+    read = [
+        (usage.input_tokens or 0) + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+        for usage in usages
+    ]
+    return sum(read), sum([usage.output_tokens or 0 for usage in usages])
 
 
 def _writes(price: Price, usage: Usage, written: int) -> float:

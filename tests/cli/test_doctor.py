@@ -77,6 +77,47 @@ def test_a_held_batch_is_explained_and_its_words_are_offered(simulate, shop_of):
     assert [words.split()[1] for words in one["say"]] == ["reconcile"] * 3
 
 
+KEYS = {"one": "org/a", "also-one": "org/a", "two": "org/b"}
+
+
+@pytest.fixture
+def lost(simulate, shop_of):
+    """Open a shop whose batch was lost under key `one` and is held; the job has another key, or none, by now."""
+    sim = simulate("create:1:status,status=500", keys=KEYS)
+
+    def opened(key):
+        shop = shop_of(sim, key="one", more="submit: {grace: 1s, on_absent: hold}")
+        assert quickly() == Exit.PAUSED
+        shop.write(key=key, more="submit: {grace: 1s, on_absent: hold}")
+        return shop
+
+    return opened
+
+
+@pytest.mark.parametrize("key", ["two", "also-one", "${NOBODY_HAS_SET_THIS}"])
+def test_no_word_is_offered_that_the_key_of_the_job_may_not_be_good_for(lost, key):
+    """Nobody is asked whose account it is, so it may only be offered to find out."""
+    shop = lost(key)
+    _, [one] = findings(shop)
+    assert [words.split()[3] for words in one["say"]] == [one["subject"][:16], "--give-up"]
+    calls = shop.sim.stats()["calls"]
+    shop("doctor")
+    assert shop.sim.stats()["calls"] == calls
+    if "$" not in key:
+        assert "only a key of the same workspace can tell" in one["sentence"]
+
+
+@pytest.mark.parametrize(("key", "obeyed"), [("two", False), ("also-one", True)])
+def test_what_doctor_sends_one_to_offers_the_word_where_it_is_obeyed(lost, key, obeyed):
+    shop = lost(key)
+    _, [one] = findings(shop)
+    [run, batch] = one["say"][0].split()[2:]
+    told = shop("reconcile", run, batch)
+    offered = f"--absent {batch}" in told.err
+    assert offered is obeyed, told.err
+    assert (shop("reconcile", run, "--absent", batch).code == Exit.DELIVERED) is obeyed
+
+
 def test_a_batch_in_doubt_without_a_driver_is_to_be_resumed(simulate, shop_of):
     sim = simulate("create:1:reset_after", "list:2+:status,status=503")
     shop = shop_of(sim, more="submit: {patience: 2s}")

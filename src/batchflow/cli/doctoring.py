@@ -2,10 +2,12 @@
 
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from batchflow.cli.account import account_of
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, size
 from batchflow.cli.looking import opened_store
@@ -78,7 +80,8 @@ async def _one(store: StateStore, blobs: BlobStore, run: Run, looked: Looked, *,
     holder = await store.holder(f"run/{run.id}")
     dead = holder if holder is not None and is_dead(holder, socket.gethostname()) else None
     driver = None if dead else holder
-    findings = [one async for one in stuck(store, run, driver=driver, dead=dead, now=time.time())]
+    here = partial(account_of, run)
+    findings = [one async for one in stuck(store, run, driver=driver, dead=dead, now=time.time(), here=here)]
     if driver is None:
         findings += [one async for one in orphans(store, blobs, run)]
     wrong = [one async for one in laws(store, run, looked, driven=driver is not None)]

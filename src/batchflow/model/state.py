@@ -157,6 +157,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """Full listings since the call that showed no candidate."""
     watch_until: float | None = None
     """An absent token is looked out for until then."""
+    overruled: tuple[str, ...] = ()
+    """Batches that the listing showed when an operator said that this call had made none."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

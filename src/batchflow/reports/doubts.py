@@ -12,7 +12,7 @@ from batchflow.model.state import Batch, BatchState, Binding, Intent, Remote, Ru
 from batchflow.ports.state import StateStore
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
-from batchflow.stages.resolve import same_account
+from batchflow.stages.account import same_account
 
 UNCLEAR = (BatchState.SUBMITTING, *DOUBTFUL)
 """States in which nobody may know of a batch whether it exists: in doubt, or in a call whose process may be dead."""

@@ -15,10 +15,10 @@ from batchflow.model.change import Count, Put
 from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, Intent, IntentState, Remote
+from batchflow.stages.account import same_account
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
-from batchflow.stages.resolve import same_account
 from batchflow.stages.twins import find_twins
 
 

@@ -16,11 +16,12 @@ from batchflow.model import errors
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote, Wish
+from batchflow.stages.account import same_account, sees
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
-from batchflow.stages.reopen import look_again, sees
-from batchflow.stages.resolve import resolve, same_account
+from batchflow.stages.reopen import look_again
+from batchflow.stages.resolve import resolve
 from batchflow.stages.twins import meet
 
 VERB = "reconcile"

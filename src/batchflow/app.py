@@ -193,14 +193,32 @@ class Batchflow:
         trouble = await aside(lease, partial(refetch, kit, batch))
         return trouble.why if trouble is not None else ""
 
-    async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
-        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""
+    async def results(
+        self,
+        run: Run,
+        job: Job,
+        *,
+        on: On = "ok",
+        on_damage: Callable[[Batch, int, errors.ObjectDamaged], None] | None = None,
+    ) -> AsyncGenerator[Sequence[Result]]:
+        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it.
+
+        `on_damage` is told of each batch that cannot be given whole, and how many rows of it were; without it, the first
+        damaged object ends the stream.
+        """
         kit = self._kit(run, job.parts(self._retry), self._lease(f"run/{run.id}"))
         after = ""
         while batches := await self.store.find(Batch, {"run": run.id, "state": ANSWERED}, after=after):
             for batch in batches:
-                async for chunk in rows_for(kit, batch, on):
-                    yield chunk
+                given = 0
+                try:
+                    async for chunk in rows_for(kit, batch, on):
+                        given += len(chunk)
+                        yield chunk
+                except errors.ObjectDamaged as damage:
+                    if on_damage is None:
+                        raise
+                    on_damage(batch, given, damage)
             after = batches[-1].id
 
     async def drive(

@@ -94,7 +94,7 @@ def lost(simulate, shop_of):
     return opened
 
 
-@pytest.mark.parametrize("key", ["two", "also-one", "${NOBODY_HAS_SET_THIS}"])
+@pytest.mark.parametrize("key", ["two", "also-one", "${env:NOBODY_HAS_SET_THIS}"])
 def test_no_word_is_offered_that_the_key_of_the_job_may_not_be_good_for(lost, key):
     """Nobody is asked whose account it is, so it may only be offered to find out."""
     shop = lost(key)

@@ -103,7 +103,8 @@ def become(files):
     os.environ.clear()
     os.environ.update(spec["env"])
     time.tzset()
-    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty() and not sys.stdout.write_through)
+    for stream in (sys.stdin, sys.stdout):
+        stream.reconfigure(line_buffering=stream.isatty() and not sys.stdout.write_through)
     sys.argv[:] = [spec["program"], *spec["words"]]
     for first, *args in spec["first"]:
         module, _, name = first.partition(":")

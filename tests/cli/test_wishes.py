@@ -21,7 +21,7 @@ def test_a_run_is_paused_by_its_driver(flying):
     said = shop("pause", "triage")
     assert said.code == Exit.DELIVERED, said.err
     assert f"pid {process.pid}" in said.err
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate()
     assert process.returncode == Exit.PAUSED, err
     assert shop("ps", "--json").facts[0]["state"] == "paused"
     shop.sim.clock.advance(4000)
@@ -33,7 +33,7 @@ def test_a_run_is_canceled_by_its_driver_and_what_was_answered_is_kept(flying):
     shop, process = flying
     said = shop("cancel", "triage")
     assert said.code == Exit.DELIVERED, said.err
-    process.communicate(timeout=30)
+    process.communicate()
     [run] = shop("ps", "--json").facts
     assert run["state"] == "canceled"
     assert run["balanced"] is True
@@ -57,7 +57,7 @@ def test_a_run_that_is_being_canceled_says_so(simulate, shop_of):
         assert "canceling" in said.out
         assert "draining" not in said.out
     sim.clock.advance(2e6)
-    process.communicate(timeout=30)
+    process.communicate()
     [run] = shop("ps", "--json").facts
     assert (run["state"], run["standing"]) == ("canceled", "canceled")
 

@@ -21,6 +21,7 @@ from batchflow.sim import FaultPlan
 
 KEY = "sk-ant-bench"
 GRACE = 600.0
+PAGE = 1000
 
 
 def rules(*, max_requests=100, grace=GRACE, budget=None, carry=(), after=1.0, **submit):
@@ -175,11 +176,11 @@ async def recount(store, run):
 
 async def every(store, kind, where):
     """Lists all, page by page."""
-    found, after = [], ""
-    while page := await store.find(kind, where, after=after):
+    found, after, page = [], "", [...] * PAGE
+    while len(page) == PAGE:
+        page = await store.find(kind, where, after=after, limit=PAGE)
         found += page
-        last = page[-1]
-        after = last.token if isinstance(last, Intent) else last.id
+        after = found and (found[-1].token if isinstance(found[-1], Intent) else found[-1].id)
     return found
 
 

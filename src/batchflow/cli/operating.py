@@ -89,7 +89,7 @@ async def pause(wanted: str, *, json: bool, state: Path | None) -> Exit:
 def read_words(only: str) -> list[Word]:
     """Read outcome words as they are typed: `expired,truncated`."""
     typed = [word.strip() for word in only.split(",") if word.strip()]
-    known = [word.value for word in Word if word not in {Word.OK, Word.BUILD_ERROR, Word.SINK_ERROR}]
+    known = [word.value for word in Word if word not in {Word.OK, Word.BUILD_ERROR}]
     for word in typed:
         if word not in known:
             raise UserError(f"`{word}` is no outcome that could be asked again: {did_you_mean(word, known)}")

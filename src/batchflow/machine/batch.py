@@ -7,10 +7,10 @@
     running     Seen -> running, Deferred -> running, CancelSent -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     canceling   Seen -> canceling, Deferred -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     ended       Collected -> collected, Deferred -> ended, Disowned -> in_doubt, GivenUp -> held
-    collected   Delivered -> delivered, Refetched -> collected
-    delivered   Refetched -> delivered
+    collected   Delivered -> delivered, Declined -> collected, Refetched -> collected
+    delivered   Recalled -> collected, Refetched -> delivered
 
-and delivered, failed, canceled, split are the ends. The straight way is drafted, submitting, running, ended, collected,
+and delivered, failed, canceled, split are the ends; nothing leads out of one but a person's word (Recalled). The straight way is drafted, submitting, running, ended, collected,
 delivered; `docs/reference/state-machine.md` is this table as a drawing.
 
 Two rules carry the money. A row sits in exactly one place of the books (`PLACE`), and a batch holds its reservation from
@@ -197,6 +197,18 @@ class Delivered(Event, frozen=True, kw_only=True):
     """Every sink has confirmed."""
 
 
+class Declined(Event, frozen=True, kw_only=True):
+    """A sink's target refused some good rows: they are dead letters, and so many are left that are good."""
+
+    good: int
+
+
+class Recalled(Event, frozen=True, kw_only=True):
+    """Rows that a sink refused are brought to it again: so many are good now."""
+
+    good: int
+
+
 class Withdrawn(Event, frozen=True, kw_only=True):
     """Canceled before it was sent."""
 
@@ -226,6 +238,8 @@ AnyEvent: TypeAlias = (
     | Collected
     | Refetched
     | Delivered
+    | Declined
+    | Recalled
     | Withdrawn
 )
 
@@ -277,8 +291,8 @@ TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
         GivenUp: S.HELD,
     },
     S.ENDED: {Collected: S.COLLECTED, Deferred: S.ENDED, Disowned: S.IN_DOUBT, GivenUp: S.HELD},
-    S.COLLECTED: {Delivered: S.DELIVERED, Refetched: S.COLLECTED},
-    S.DELIVERED: {Refetched: S.DELIVERED},
+    S.COLLECTED: {Delivered: S.DELIVERED, Declined: S.COLLECTED, Refetched: S.COLLECTED},
+    S.DELIVERED: {Recalled: S.COLLECTED, Refetched: S.DELIVERED},
     S.FAILED: {},
     S.CANCELED: {},
     S.SPLIT: {},
@@ -350,6 +364,12 @@ def _moves(before: Batch, after: Batch, event: AnyEvent) -> dict[str, int]:
     if isinstance(event, Delivered):
         add("collected", -before.good)
         add("delivered", before.good)
+    if isinstance(event, Recalled):
+        add("delivered", -before.good)
+        add("collected", before.good)
+    if isinstance(event, Declined | Recalled):
+        add("collected", after.good - before.good)
+        add("dead", before.good - after.good)
     return {counter: n for counter, n in moves.items() if n}
 
 

@@ -50,6 +50,8 @@ class DeliveryState(StrEnum):
     DUE = "due"
     PARKED = "parked"
     DONE = "done"
+    REFUSED = "refused"
+    """The sink will not have these rows: they are dead letters, until somebody asks to bring them again."""
 
 
 class IntentState(StrEnum):
@@ -173,6 +175,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState = DeliveryState.DUE
     wake_at: float | None = 0.0
     rows: int = 0
+    only: bytes = b""
+    """A bitmap of the rows that it is about; empty for all that the sink sees. A part of refused rows comes after another."""
     attempts: int = 0
     receipt: dict[str, Any] | None = None
     sequence: int = 0

@@ -119,6 +119,8 @@ async def _told(store: StateStore, run: Run, verb: str, lease: Lease, *, json: b
     if await obeyed(store, made):
         now = await store.get(Run, run.id) or run
         remark(f"the driver (pid {lease.pid} on {lease.host}) has taken note: {_meaning(verb)}")
+        for worry in (await run_facts(store, now)).worries if verb == "cancel" else ():
+            remark(f"{worry.rstrip('.')}. It is settled first, and the wish to cancel is remembered")
         await _say(store, now, json=json)
         return Exit.DELIVERED
     await withdraw(store, made)

@@ -315,7 +315,7 @@ class Driver:
             case BatchState.DRAFTED:
                 if not self._may_submit(moving):
                     return None
-                return f"submit/{batch.id}", partial(submit, kit, batch.id, self._lookout)
+                return f"submit/{batch.id}", partial(submit, kit, batch.id, self._lookout, self._evidence)
             case BatchState.IN_DOUBT:
                 return "resolve", partial(resolve, kit, self._evidence)
             case BatchState.RUNNING | BatchState.CANCELING:

@@ -1,6 +1,6 @@
 """The life of a batch: everything that affects its state stands in this file.
 
-    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled, TurnedUp -> running
+    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled, TurnedUp -> running, Questioned -> in_doubt
     submitting  Accepted -> running, PutOff -> drafted, Rejected -> failed, Oversized -> split, ReplyLost -> in_doubt
     in_doubt    Accepted -> running, Adopted -> running, TurnedUp -> running, Doubted -> in_doubt, Vanished -> drafted, GivenUp -> held, WrittenOff -> failed
     held        Accepted -> running, Adopted -> running, TurnedUp -> running, Vanished -> drafted, Reopened -> in_doubt, WrittenOff -> failed
@@ -119,6 +119,13 @@ class TurnedUp(Event, frozen=True, kw_only=True):
     proven: bool = True
 
 
+class Questioned(Event, frozen=True, kw_only=True):
+    """It was about to be sent again, and the call of this token may have made a batch after all."""
+
+    token: str
+    why: str
+
+
 class WrittenOff(Event, frozen=True, kw_only=True):
     """A person wants nobody to wait for it any longer: every row gets this word, and nothing is sent again."""
 
@@ -219,6 +226,7 @@ AnyEvent: TypeAlias = (
     | Doubted
     | Vanished
     | TurnedUp
+    | Questioned
     | WrittenOff
     | GivenUp
     | Reopened
@@ -236,7 +244,13 @@ AnyEvent: TypeAlias = (
 )
 
 TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
-    S.DRAFTED: {Intended: S.SUBMITTING, Deferred: S.DRAFTED, Withdrawn: S.CANCELED, TurnedUp: S.RUNNING},
+    S.DRAFTED: {
+        Intended: S.SUBMITTING,
+        Deferred: S.DRAFTED,
+        Withdrawn: S.CANCELED,
+        TurnedUp: S.RUNNING,
+        Questioned: S.IN_DOUBT,
+    },
     S.SUBMITTING: {
         Accepted: S.RUNNING,
         PutOff: S.DRAFTED,

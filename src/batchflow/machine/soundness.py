@@ -90,6 +90,7 @@ def recount(
             rows["canceled" if setback.word is Word.CANCELED else "dead"] += setback.count
     for entry in entries:
         rows["paid" if entry.kind == "settle" else "waste"] += entry.paid
+        rows["twice"] += entry.paid if entry.kind == "twice" else 0
     counted = (
         "waiting",
         "in_flight",
@@ -101,6 +102,7 @@ def recount(
         "batches",
         "paid",
         "waste",
+        "twice",
     )
     return {name: rows[name] for name in counted} | {"intents": intents}
 

@@ -37,6 +37,9 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
     paid: float
     listed: float
     waste: float
+    """What of it bought nothing that is used: answers that were asked again, and batches that were paid twice."""
+    twice: float
+    """What of the waste went into batches that turned up after their rows had been sent again."""
     reserved: float
     budget: float | None
 
@@ -115,6 +118,7 @@ def money(books: Mapping[str, int], budget: int | None) -> Money:
         paid=books["paid"] / DOLLAR,
         listed=books["listed"] / DOLLAR,
         waste=books["waste"] / DOLLAR,
+        twice=books["twice"] / DOLLAR,
         reserved=books["reserved"] / DOLLAR,
         budget=None if budget is None else budget / DOLLAR,
     )

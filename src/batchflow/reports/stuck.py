@@ -1,9 +1,9 @@
 """Why a run does not move: everything in it that waits, one sentence each."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from batchflow.machine.run import LIVE
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Lease, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Binding, Delivery, DeliveryState, Lease, Run, RunState, Wish
 from batchflow.ports.state import StateStore
 from batchflow.reports.doubts import doubts
 from batchflow.reports.findings import Finding, Grade
@@ -18,13 +18,22 @@ UNHEARD = 30.0
 
 
 async def stuck(
-    store: StateStore, run: Run, *, driver: Lease | None, dead: Lease | None, now: float
+    store: StateStore,
+    run: Run,
+    *,
+    driver: Lease | None,
+    dead: Lease | None,
+    now: float,
+    here: Callable[[], Binding | None],
 ) -> AsyncGenerator[Finding]:
-    """Find all that waits in a run; `driver` is who drives it, and `dead` who did and is gone without giving it back."""
+    """Find all that waits in a run; `driver` is who drives it, and `dead` who did and is gone without giving it back.
+
+    `here` says as whom the job would come to its provider.
+    """
     at_rest = run.state in {RunState.DONE, RunState.CANCELED}
     if dead is not None:
         yield _left_behind(run, dead)
-    unclear = await doubts(store, run)
+    unclear = await doubts(store, run, here=here)
     if not at_rest and driver is None and not any(doubt.batch in run.why for doubt in unclear):
         yield _undriven(run)
     for doubt in unclear:

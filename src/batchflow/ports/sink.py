@@ -71,7 +71,7 @@ class Completing(Protocol):
     async def complete(self) -> None:
         """Told when every part is confirmed, before the run is called done; told again where that commit was lost.
 
-        A run may go on after it: `batchflow retry` asks dead letters again, and writes more parts.
+        A run may go on after it: `batchflow retry` asks dead letters again, and writes more parts. One that was canceled is not whole.
         A `SinkError` pauses the run with its words, and the next process tells the sink again.
         """
         ...

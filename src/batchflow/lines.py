@@ -3,7 +3,8 @@
     from batchflow.lines import csv_lines, json_lines
 
 `json_lines` and `csv_lines` make what a sink writes: `encode(rows)` gives whole lines in bytes, `head` is what a file or
-an object begins with. `fields` and `carry` mean what they mean everywhere. No file is touched here.
+an object begins with. `fields` and `carry` mean what they mean everywhere. `key_of` and `no_key` judge what is to be a
+record's key. No file is touched here.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,8 +12,9 @@ from collections.abc import Collection, Mapping
 from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, CsvLines, JsonLines, Lines
+from batchflow.machine.keys import key_of, no_key
 
-__all__ = ["SAFE", "Lines", "csv_lines", "json_lines"]
+__all__ = ["SAFE", "Lines", "csv_lines", "json_lines", "key_of", "no_key"]
 
 
 def json_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = None) -> Lines:

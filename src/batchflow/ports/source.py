@@ -38,7 +38,11 @@ class Acknowledging(Protocol):
     """A source that wants to know what is safe: queues acknowledge here, `on_submit` statements run here."""
 
     async def committed(self, keys: list[str]) -> None:
-        """Told after the commit that drafted these keys; it may be told twice."""
+        """Told after the commit that drafted these keys; it may be told twice.
+
+        Everything before the cursor that was read from is safe, too: a process may die before it tells. No keys: the
+        source has ended, and everything that it gave is safe. Only after that is its end committed.
+        """
         ...
 
 

@@ -13,13 +13,14 @@ from xxhash import xxh3_64_intdigest
 
 from batchflow.machine.cost import BATCH_SHARE, reserve
 from batchflow.machine.packing import target_rows
-from batchflow.model.errors import PluginError
+from batchflow.model.errors import PluginError, SourceError
 from batchflow.model.money import DOLLAR
 from batchflow.model.record import Page, Record, Skip, Unreadable
 from batchflow.model.remote import Weight
 from batchflow.ports.builder import BuildError
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
+from batchflow.ports.source import OneShot
 from batchflow.stages.ask import requests_of
 from batchflow.stages.draft import TOKEN_LENGTH
 from batchflow.stages.kit import Parts
@@ -97,7 +98,13 @@ class Forecaster:
 
     async def walk(self) -> AsyncGenerator[int]:
         """Read everything, yielding the number of records after each page."""
-        pages = self._parts.source.read(None)
+        source = self._parts.source
+        if isinstance(source, OneShot) and source.one_shot:
+            raise SourceError(
+                f"job {self._job}: its source can be read only once, so `plan` does not walk it: what it took, a run would miss",
+                hint="`batchflow validate` checks the job without reading; `budget:` keeps a run within a sum",
+            )
+        pages = source.read(None)
         try:
             async for page in pages:
                 if not isinstance(page, Page):

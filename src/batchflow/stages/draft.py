@@ -164,9 +164,14 @@ class Reader:
                 full = await self._fill(pack, tally, limits) or tally.read >= MOST_READ
             batch = await pack.seal() if pack.rows else None
         self.resting_until = self._kit.now() + self._pages.rest
-        if tally.read or self._pages.ended:
-            await self._commit(batch, tally)
-        return not self._pages.ended
+        # A source that is told what is safe hears of its last records before its end is committed, or a process that
+        # dies in between would leave nobody who ever tells it: after its end no source is read again.
+        ended = self._pages.ended and not (self._acknowledge and tally.read)
+        if ended:
+            await self._tell([])
+        if tally.read or ended:
+            await self._commit(batch, tally, ended=ended)
+        return not ended
 
     async def close(self) -> None:
         """Let the source go."""
@@ -303,7 +308,7 @@ class Reader:
         self._place += len(items)
         return doubles
 
-    async def _commit(self, batch: Batch | None, tally: Tally) -> None:
+    async def _commit(self, batch: Batch | None, tally: Tally, *, ended: bool) -> None:
         kit = self._kit
         books = {
             "read": tally.read,
@@ -321,13 +326,17 @@ class Reader:
         if tally.doubles:
             steps.append(kit.event("records.duplicate", text=", ".join(tally.doubles), data={"count": tally.duplicate}))
         position = self._pages.position
-        await kit.step_run(Read(position, self._pages.ended, self._since), Count(kit.run, books), *steps)
+        await kit.step_run(Read(position, ended, self._since), Count(kit.run, books), *steps)
         self._since = position
         if batch is not None:
             await self._seen.checkpoint(batch.id)
-        if self._acknowledge and tally.keys:
-            with wall(kit.parts.source, "when it was told what is safe"):
-                await self._acknowledge(tally.keys)
+        if tally.keys:
+            await self._tell(tally.keys)
+
+    async def _tell(self, keys: list[str]) -> None:
+        if self._acknowledge:
+            with wall(self._kit.parts.source, "when it was told what is safe"):
+                await self._acknowledge(keys)
 
 
 def _carrying(reject: Reject, item: Item, carry: Sequence[str]) -> Reject:

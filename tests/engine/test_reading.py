@@ -231,3 +231,73 @@ async def test_what_a_source_gives_and_nobody_can_write_down_is_laid_at_its_door
     with pytest.raises(PluginError, match=said.replace("\\ud", r"\\ud")) as caught:
         await bench.run(bench.job(source=source, rules=rules(carry=["tenant"], max_requests=5)))
     assert str(caught.value).startswith("job job: tests.engine.test_reading.Pages gave ")
+
+
+class Queue:
+    """A source that keeps what it gave until it is told that it is safe; what is given again stands behind the cursor."""
+
+    one_shot = True
+
+    def __init__(self, rows, run_of):
+        self.waiting = list(rows)
+        self.run_of = run_of
+        self.told = []
+        self.broken = False
+
+    async def read(self, after):
+        if after is not None:
+            self.settle(after["n"])
+        while rest := [row for row in self.waiting if after is None or row["n"] > after["n"]][:4]:
+            after = {"n": rest[-1]["n"]}
+            yield Page([Record(row["id"], row, row["id"]) for row in rest], after)
+
+    async def fingerprint(self):
+        return None
+
+    async def committed(self, keys):
+        self.told.append((keys, (await self.run_of()).read_all))
+        if self.broken:
+            raise SourceError("the queue is down")
+        self.waiting = [row for row in self.waiting if row["id"] not in keys]
+
+    def settle(self, n):
+        self.waiting = [row for row in self.waiting if row["n"] > n]
+
+
+@pytest.fixture
+async def line(bench):
+    """Gives a queue of ten records, for a job of batches of four."""
+    bench.simulate()
+    rows = [{"id": f"k{n}", "n": n, "text": "t"} for n in range(10)]
+
+    async def run_of():
+        async with bench.flow() as flow:
+            return await flow.last(job)
+
+    queue = Queue(rows, run_of)
+    job = bench.job(source=queue, rules=rules(max_requests=4))
+    return queue, job
+
+
+async def test_a_queue_hears_of_its_last_records_before_its_end_is_committed(bench, line):
+    queue, job = line
+    report = await bench.run(job)
+    assert report.run.state is RunState.DONE
+    assert [key for keys, _ in queue.told for key in keys] == [f"k{n}" for n in range(10)]
+    assert queue.told[-1] == ([], False), "nothing more is given, and its end is not committed yet"
+    assert not any(read_all for _, read_all in queue.told)
+    assert queue.waiting == []
+
+
+async def test_a_queue_that_did_not_hear_of_its_last_records_is_read_again_from_behind_them(bench, line):
+    queue, job = line
+    queue.waiting = queue.waiting[:3]
+    queue.broken = True
+    with pytest.raises(SourceError, match="the queue is down"):
+        await bench.run(job)
+    assert len(queue.waiting) == 3
+    queue.broken = False
+    report = await bench.run(job)
+    assert report.run.state is RunState.DONE
+    assert queue.waiting == []
+    assert bench.sim.stats()["requests_accepted"] == len(bench.good) == 3

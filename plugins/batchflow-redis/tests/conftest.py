@@ -1,10 +1,15 @@
 """A real Redis for these tests: `redis-server` on a free port of loopback, begun once and ended by its pid."""
 
 import os
+import select
 import shutil
+import signal
 import socket
 import subprocess
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from redis import Redis, RedisError
@@ -80,3 +85,64 @@ def store(server):
     """The server, empty."""
     server.look.flushall()
     return server
+
+
+class Ferry:
+    """A way to the server that watches what a process asks, and may kill it: before its n-th call arrives, or with its work done."""
+
+    def __init__(self, store):
+        self._store = store
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"redis://127.0.0.1:{self._door.getsockname()[1]}/0"
+        self.calls = []
+        self.victim = None
+        Thread(target=self._serve, daemon=True).start()
+
+    def watch(self, call=None, *, done=False):
+        """Forget what was asked; the process that is named by `pid` next dies at this call."""
+        self.calls, self.victim, self._done = [], call, done
+        self.pid = Future()
+
+    def close(self):
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+
+    def _serve(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._door.accept()
+                far = socket.create_connection(("127.0.0.1", self._store.port))
+                Thread(target=self._there, args=(near, far), daemon=True).start()
+
+    def _there(self, near, far):
+        with near, far, suppress(OSError):
+            while said := near.recv(1 << 20):
+                names = [name for name in COMMANDS if f"\r\n{name}\r\n".encode() in said]
+                if not names:
+                    far.sendall(said)  # the end of a long one, or what a client says of itself
+                    near.sendall(far.recv(1 << 20))
+                    continue
+                self.calls.append("+".join(names))
+                due = self.victim == len(self.calls)
+                if due and not self._done:
+                    return self._kill()
+                far.sendall(said)
+                answer = far.recv(1 << 20)
+                if due:
+                    return self._kill()
+                near.sendall(answer)
+                while select.select([far], [], [], 0)[0]:
+                    near.sendall(far.recv(1 << 20))
+
+    def _kill(self):
+        os.kill(self.pid.result(), signal.SIGKILL)
+
+
+COMMANDS = ("EXISTS", "XGROUP", "XINFO", "EVAL", "XREADGROUP", "XAUTOCLAIM", "XPENDING", "XACK", "XADD", "HSET")
+
+
+@pytest.fixture
+def ferry(store):
+    ferry = Ferry(store)
+    yield ferry
+    ferry.close()

@@ -4,9 +4,8 @@ import msgspec
 import pytest
 from batchflow_redis.source import redis
 
-from batchflow.plugin import Idle, Page, Record, Secret, SourceError, Unreadable
+from batchflow.plugin import Secret
 from batchflow.testing import SourceContract
-from batchflow.testing.source import given, items_of, pages_of, told
 
 
 def queue(store, **options):

@@ -11,3 +11,9 @@ from batchflow.plugin import Register, hookimpl
 def register_sources(register: Register) -> None:
     """Hand over the source."""
     register("redis", "batchflow_redis.source:redis")
+
+
+@hookimpl
+def register_sinks(register: Register) -> None:
+    """Hand over the sink."""
+    register("redis", "batchflow_redis.sink:redis")

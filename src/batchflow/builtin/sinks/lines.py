@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -13,6 +13,8 @@ from batchflow.model.errors import SinkError
 from batchflow.model.money import DOLLAR
 from batchflow.model.result import NO_USAGE, Result
 from batchflow.model.words import Word
+
+T = TypeVar("T")
 
 TABLE_FIELDS = {
     "key": "key",
@@ -135,6 +137,21 @@ class CsvLines:
         return text.getvalue().encode()
 
 
+class Cells:
+    """Columns of plain text, as CSV has them, for targets that hold nothing else. Null is None."""
+
+    def __init__(self, fields: Fields) -> None:
+        self._fields = fields
+        self.names = fields.names
+
+    def rows(self, rows: Sequence[Result]) -> list[tuple[Any, ...]]:
+        """Writes some results as a tuple each."""
+        return _named(self._cells, rows)
+
+    def _cells(self, rows: Sequence[Result]) -> list[tuple[Any, ...]]:
+        return list(self._fields.flat(rows, _cell))
+
+
 def _without_line_ends(data: bytes) -> bytes:
     """Escapes what `str.splitlines` and its like take for a line end. JSON has these only inside strings."""
     # Looking for the first byte of each alone is twenty times quicker, and mostly it is not there.
@@ -186,7 +203,7 @@ def _lines(rows: Sequence[Result]) -> list[Line]:
     ]
 
 
-def _named(encode: Callable[[Sequence[Result]], bytes], rows: Sequence[Result]) -> bytes:
+def _named(encode: Callable[[Sequence[Result]], T], rows: Sequence[Result]) -> T:
     """Encodes; if that fails, names the row that made it fail."""
     try:
         return encode(rows)

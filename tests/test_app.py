@@ -7,9 +7,11 @@ from bench import every
 
 from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.extend.facade import Plugins
 from batchflow.model.errors import RunRefused
 from batchflow.model.state import Batch, RunState
 from batchflow.model.words import Word
+from batchflow.plugin import hookimpl
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +47,24 @@ STORY = [
     "batch.ended",
     "batch.collected",
     "part.delivered",
+    "batch.delivered",
     "run.done",
 ]
+
+
+async def test_events_tell_of_which_job_they_are_and_what_can_be_counted(bench):
+    bench.simulate("row:number 3:invalid")
+    heard = {}
+
+    class Hears:
+        @hookimpl
+        def on_event(self, event, job):
+            heard[event.kind] = (job, event.data)
+
+    await bench.run(bench.job(10), plugins=Plugins([Hears()], entry_points=False))
+    assert heard["batch.drafted"] == ("job", {"count": 10})
+    assert heard["batch.submitted"][1]["count"] == 10
+    assert heard["batch.collected"] == ("job", {"good": 9, "again": 0, "dead": 1})
 
 
 async def test_a_flow_that_was_stopped_begins_nothing(bench):

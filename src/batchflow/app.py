@@ -315,13 +315,13 @@ class Batchflow:
         runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
         return runs[0] if runs else None
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, job: str, event: Event) -> None:
         """Tell what was committed. Who listens badly must not be able to undo it, or to stop what comes next."""
         try:
             self._on_event(event)
         except Exception:  # noqa: BLE001 - it is not our code, and the commit has happened
             _log.exception("on_event failed on %s", event.kind)
-        self._plugins.on_event(event)
+        self._plugins.on_event(event, job)
 
     async def _newest(self, run: Run) -> str:
         """Name the newest batch of a run: later ones must sort after it, also where the clock was set back meanwhile."""
@@ -359,7 +359,7 @@ class Batchflow:
             token=token,
             draw=random.random,
             still_mine=lease.check,
-            told=self._tell,
+            told=partial(self._tell, parts.name),
         )
 
 

@@ -224,6 +224,19 @@ def test_an_error_in_on_event_is_attributed_and_the_others_still_hear(caplog):
     assert "broken pager" in caplog.text
 
 
+class Knows:
+    @hookimpl
+    def on_event(self, event, job):
+        self.told = (event.kind, job)
+
+
+def test_on_event_tells_of_which_job_to_whom_it_matters():
+    knows, heard = Knows(), []
+    plugins(knows, Hears(heard)).on_event(EVENT, "triage")
+    assert knows.told == ("batch.ended", "triage")
+    assert heard == ["batch.ended"]
+
+
 class Chooses:
     def __init__(self, answer):
         self.answer = answer
@@ -248,11 +261,11 @@ def test_a_plugin_that_fails_to_choose_is_named():
 def installed(tmp_path, monkeypatch):
     """Installs distributions: real metadata and modules on sys.path."""
 
-    def install(distribution, module, source):
+    def install(distribution, module, source, value=""):
         info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text(f"[batchflow]\n{module} = {module}\n")
+        (info / "entry_points.txt").write_text(f"[batchflow]\n{module} = {value or module}\n")
         (tmp_path / f"{module}.py").write_text(source)
         monkeypatch.delitem(sys.modules, module, raising=False)
 
@@ -267,6 +280,15 @@ def test_an_installed_distribution_is_taken_in_by_its_entry_point(installed):
     installed("batchflow-good", "good_plugin", GOOD)
     offer = Plugins().sinks()["good"]
     assert str(offer.by) == "good_plugin (batchflow-good 1.2)"
+
+
+def test_an_entry_point_may_name_a_class_which_each_app_makes_for_itself(installed):
+    kept = "from batchflow.plugin import hookimpl\nclass Kept:\n    told = None\n    @hookimpl\n    def on_event(self, event): self.told.append(event)\n    def __init__(self): self.told = []\n    @hookimpl\n    def register_sinks(self, register): register('kept', lambda: self)\n"
+    installed("batchflow-kept", "kept_plugin", kept, "kept_plugin:Kept")
+    one, other = Plugins(), Plugins()
+    one.on_event(EVENT)
+    assert one.sink("kept")().told == [EVENT]
+    assert other.sink("kept")().told == []
 
 
 def test_a_distribution_that_fails_at_import_is_recorded_and_the_others_go_on(installed):

@@ -141,11 +141,11 @@ class Plugins:
                 raise self._intake.blame(impl, error) from error
         return default
 
-    def on_event(self, event: Event) -> None:
+    def on_event(self, event: Event, job: str = "") -> None:
         """Tell every plugin what has been committed. An error is logged under its plugin's name and goes no further."""
         for impl in self._intake.impls("on_event"):
             try:
-                call(impl, event=event)
+                call(impl, event=event, job=job)
             except Exception:
                 log.exception("plugin %s failed in on_event at %s", self._intake.origin(impl), event.kind)
 

@@ -92,5 +92,5 @@ def choose_poll_delay(age: float, default: float) -> float | None:
 
 
 @hookspec
-def on_event(event: Event) -> None:
-    """Hear of something that has been committed."""
+def on_event(event: Event, job: str) -> None:
+    """Hear of something that has been committed, in a run of this job. Called in the event loop: hand on what takes time."""

@@ -76,7 +76,8 @@ class Intake:
 
     def _attempt(self, point: EntryPoint, origin: Origin) -> None:
         try:
-            self.take(point.load(), origin)
+            plugin = point.load()
+            self.take(plugin() if isinstance(plugin, type) else plugin, origin)
         except PluginError as error:
             self.broken.append(Broken(origin, error.message))
         except Exception as error:  # noqa: BLE001 - an installed plugin may fail in any way; the others must go on

@@ -33,7 +33,7 @@ async def close(kit: Kit, run: Run) -> bool:
     else:
         for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
             await settle(kit, batch.id)
-        await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id))
+        await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id, data={"canceled": run.cancel}))
     return True
 
 

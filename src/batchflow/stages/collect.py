@@ -169,7 +169,13 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
         *_proof(kit, batch, intents),
         *(Put(setback) for setback in verdicts.setbacks(batch)),
         *deliveries(kit, stepped.batch, good=good, dead=dead + canceled),
-        *_remarks(kit, batch, harvest, _told(good, verdicts, dead + canceled)),
+        kit.event(
+            "batch.collected",
+            batch.id,
+            _told(good, verdicts, dead + canceled),
+            {"good": good, "again": again, "dead": dead + canceled},
+        ),
+        *_remarks(kit, batch, harvest),
     )
     await settle(kit, batch.id)
     if verdicts.pause is not None:
@@ -228,8 +234,8 @@ def _told(good: int, verdicts: Verdicts, dead: int) -> str:
     return f"{good} good, {len(waits)} to be asked again{soon}, {dead} dead"
 
 
-def _remarks(kit: Kit, batch: Batch, harvest: Harvest, told: str) -> list[Step]:
-    remarks = [kit.event("batch.collected", batch.id, told)]
+def _remarks(kit: Kit, batch: Batch, harvest: Harvest) -> list[Step]:
+    remarks: list[Step] = []
     if harvest.foreign or harvest.repeated:
         text = f"{harvest.foreign} foreign and {harvest.repeated} repeated result lines were set aside"
         remarks.append(kit.event("batch.odd_lines", batch.id, text))
@@ -237,4 +243,4 @@ def _remarks(kit: Kit, batch: Batch, harvest: Harvest, told: str) -> list[Step]:
         named = ", ".join(f"`{model}`" if model else "answers that name no model" for model in sorted(models))
         booked = "as the most that was reserved for them" if batch.reserved else "as $0"
         remarks.append(kit.event("batch.unpriced", batch.id, f"no price is known for {named}: booked {booked}"))
-    return list[Step](remarks)
+    return remarks

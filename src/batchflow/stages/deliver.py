@@ -133,7 +133,7 @@ async def settle(kit: Kit, id: str) -> None:
     parts = await kit.store.find(Delivery, {"batch": id})
     if all(part.state in {DeliveryState.DONE, DeliveryState.REFUSED} for part in parts):
         stepped = step(batch, Delivered())
-        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
+        await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), kit.event("batch.delivered", batch.id))
 
 
 async def rows_for(

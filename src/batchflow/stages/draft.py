@@ -320,7 +320,10 @@ class Reader:
         steps: list[Step] = []
         if batch is not None:
             books |= {"rows": batch.count, "waiting": batch.count}
-            steps += [Put(batch), kit.event("batch.drafted", batch.id, f"{batch.count} requests")]
+            steps += [
+                Put(batch),
+                kit.event("batch.drafted", batch.id, f"{batch.count} requests", {"count": batch.count}),
+            ]
         if tally.rejects:
             steps += await reject(kit, tally.rejects)
         if tally.doubles:

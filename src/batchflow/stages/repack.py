@@ -78,7 +78,8 @@ async def _repack(kit: Kit, chosen: Sequence[Setback]) -> None:
         batch = await pack.seal() if pack.rows else None
     if batch is not None:
         words = ", ".join(sorted({setback.word for setback in chosen}))
-        steps += [Put(batch), kit.event("batch.drafted", batch.id, f"{batch.count} requests asked again ({words})")]
+        text = f"{batch.count} requests asked again ({words})"
+        steps += [Put(batch), kit.event("batch.drafted", batch.id, text, {"count": batch.count})]
     if dead:
         steps.append(Count(kit.run, {"waiting": -dead, "dead": dead}))
     await kit.commit(*steps)

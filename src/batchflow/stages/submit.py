@@ -200,7 +200,12 @@ async def _accepted(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
             Put(stepped.batch),
             Put(done),
             Count(kit.run, stepped.books),
-            kit.event("batch.submitted", batch.id, f"{batch.count} requests as {remote.id}", {"remote": remote.id}),
+            kit.event(
+                "batch.submitted",
+                batch.id,
+                f"{batch.count} requests as {remote.id}",
+                {"remote": remote.id, "count": batch.count},
+            ),
         )
     except errors.BatchflowError as error:
         await kit.record(fact)

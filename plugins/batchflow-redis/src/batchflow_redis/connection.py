@@ -3,17 +3,26 @@
 Replies are taken as Redis gives them, in its older protocol: what redis-py makes of them differs from version to version.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import anyio
 import msgspec
+from redis import Redis as PlainRedis
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
+from redis.retry import Retry as PlainRetry
 
 from batchflow.plugin import BatchflowError, Secret
 
@@ -63,7 +72,8 @@ class Server(msgspec.Struct, frozen=True):
     async def client(self) -> AsyncGenerator[Client]:
         """Connect, when something is asked, for as long as a block takes."""
         retry = Retry(ExponentialBackoff(cap=2.0, base=0.05), TRIES)
-        real = Redis.from_url(
+        made: Any = Redis  # half of its types are unknown
+        real = made.from_url(
             self.url, protocol=2, decode_responses=False, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT,
             retry=retry,
         )  # fmt: skip
@@ -88,6 +98,34 @@ def server(url: Secret | str) -> Server:
         raise ValueError("`url` should begin with redis://, rediss:// or unix://, as in `redis://host:6379/0`")
     where = split.path if split.scheme == "unix" else f"{split.hostname or 'localhost'}:{port}{split.path.rstrip('/')}"
     return Server(text, f"{split.scheme}://{where}")
+
+
+class PlainTransaction(Protocol):
+    """`Transaction`, for a thread."""
+
+    def execute_command(self, *words: Word) -> object:
+        """Remember one."""
+        ...
+
+    def execute(self) -> list[Any]:
+        """Do them; give their replies."""
+        ...
+
+
+class PlainClient(Protocol):
+    """`Client`, for a thread."""
+
+    def pipeline(self, transaction: bool = True) -> PlainTransaction:  # noqa: FBT001, FBT002 - redis-py's own signature
+        """Begin a transaction."""
+        ...
+
+
+def plain_client(server: Server) -> PlainClient:
+    """Make a client for a thread; it tries nothing again by itself."""
+    made: Any = PlainRedis
+    return made.from_url(
+        server.url, protocol=2, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=PlainRetry(NoBackoff(), 0)
+    )
 
 
 async def together(client: Client, commands: Sequence[Sequence[Word]]) -> list[Any]:
@@ -123,18 +161,17 @@ def _said(error: Exception) -> str:
 
 
 def _hint(server: Server, error: Exception) -> str:
-    kinds: dict[type[Exception] | tuple[type[Exception], ...], str] = {
-        (AuthenticationError, AuthorizationError): "check user and password in `url`, then run the same command again",
+    kinds: dict[type[Exception], str] = {
+        OutOfMemoryError: "Redis is at its `maxmemory`: make room, then run the same command again",
+        AuthenticationError: "check user and password in `url`, then run the same command again",
+        AuthorizationError: "check user and password in `url`, then run the same command again",
         NoPermissionError: "let that user use the command on this key (ACL SETUSER), then run the same command again",
     }
     for kind, hint in kinds.items():
         if isinstance(error, kind):
             return hint
-    known: Callable[[str], bool] = str(error).startswith
-    if known("WRONGTYPE"):
+    if str(error).startswith("WRONGTYPE"):
         return "that key holds something else: name another one, or remove it"
-    if known("OOM"):
-        return "Redis is at its `maxmemory`: make room, then run the same command again"
     if isinstance(error, ResponseError):
         return "see what the message says; Redis 6.2 or newer is wanted"
     return f"see whether it is up (`redis-cli -u {server.name} ping`), then run the same command again"

@@ -5,11 +5,14 @@ acknowledged is a list that only grows at its end, so a place in it is one id. W
 than what was read last, and would break that order: it begins a new round.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, cast
 
 from batchflow_redis.connection import Client, together
 from batchflow_redis.entries import Entry
+
+log = logging.getLogger(__name__)
 
 BEGINNING = "0-0"
 AT_ONCE = 1000
@@ -19,12 +22,15 @@ KEEP = """
 local found = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], '+', ARGV[4], ARGV[2])
 local last = ''
 for _, entry in ipairs(found) do
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry[1], 'JUSTID')
+    if #redis.call('XRANGE', KEYS[1], entry[1], entry[1]) > 0 then
+        redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, entry[1], 'JUSTID')
+    end
     last = entry[1]
 end
 return last
 """
-"""Keeps what a consumer holds from being taken for a dead one's. One script: what is not ours any more is not taken back."""
+"""Keeps what a consumer holds from being taken for a dead one's. One script: what is not ours any more is not taken back.
+What was trimmed is left alone, for to claim it is to forget it, and it should be told as a dead letter."""
 
 LEAVE = """
 if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) == 0 then
@@ -82,11 +88,17 @@ class Group:
         """Take what others were handed and did not acknowledge in so many seconds; tell whether there was any."""
         start, taken = BEGINNING, 0
         while taken < most:
-            start, ids, *_ = await self._ask(
+            start, ids, *trimmed = await self._ask(
                 "XAUTOCLAIM", self._stream, self._group, self._consumer(round), round_up(idle), start,
                 "COUNT", most, "JUSTID",
             )  # fmt: skip
             taken += len(ids)
+            if any(trimmed):
+                log.warning(
+                    "stream %s: %d entries of a dead consumer were trimmed before anybody read them",
+                    self._stream,
+                    len(trimmed[0]),
+                )
             if start == BEGINNING.encode():
                 break
         return taken > 0

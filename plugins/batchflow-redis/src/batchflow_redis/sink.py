@@ -54,11 +54,15 @@ def redis(
     url: Annotated[
         Secret, Mendable(), Doc("The server: `redis://user:password@host:6379/0`, `rediss://` for TLS, or `unix://`.")
     ],
-    prefix: Annotated[str | None, Doc("Each result becomes a hash, whose name is this and the record's key: `triage:`.")] = None,
+    prefix: Annotated[
+        str | None, Doc("Each result becomes a hash, whose name is this and the record's key: `triage:`.")
+    ] = None,
     stream: Annotated[str | None, Doc("Each result becomes an entry of this stream.")] = None,
     format: Annotated[
         Literal["fields", "json"],
-        Doc("fields: a field for each of `fields`, as text; null is left out. json: one field, `json`, with what a line of the `jsonl` sink has."),
+        Doc(
+            "fields: a field for each of `fields`, as text; null is left out. json: one field, `json`, with what a line of the `jsonl` sink has."
+        ),
     ] = "fields",
     fields: Annotated[
         dict[str, str] | None,
@@ -68,7 +72,9 @@ def redis(
         ),
     ] = None,
     expire: Annotated[Seconds | None, Doc("With `prefix`: how long a hash stays. By default for good.")] = None,
-    maxlen: Annotated[int | None, Doc("With `stream`: about how many entries it keeps; older ones are trimmed, read or not.")] = None,
+    maxlen: Annotated[
+        int | None, Doc("With `stream`: about how many entries it keeps; older ones are trimmed, read or not.")
+    ] = None,
     carry: Annotated[Sequence[str] | None, Given(), Doc("The job's carried columns, which `fields` may name.")] = None,
 ) -> Sink:
     """Results in Redis: a hash each (`prefix`), replaced when written again, or an entry of a stream each (`stream`), exactly once."""
@@ -83,7 +89,9 @@ def redis(
         if maxlen is not None and maxlen < 1:
             raise ValueError(f"`maxlen` is {maxlen}, but at least one entry must stay")
         return Entries(server(url), shape, stream=stream, maxlen=maxlen)
-    raise ValueError("`prefix` or `stream`: one of them says where results go, as in `prefix: 'triage:'` or `stream: answers`")
+    raise ValueError(
+        "`prefix` or `stream`: one of them says where results go, as in `prefix: 'triage:'` or `stream: answers`"
+    )
 
 
 def _refuse(name: str, value: object, wanted: str) -> None:
@@ -228,7 +236,7 @@ class Entries(_Target):
 
     def _marker(self, part: str) -> str:
         """Name the set of a part's rows: beside the stream, also in a cluster, where names in braces go together."""
-        whose = "\n".join((self._context.run, self._context.sink, part)).encode("utf-8", "surrogatepass")
+        whose = f"{self._context.run}\n{self._context.sink}\n{part}".encode("utf-8", "surrogatepass")
         tag = self._stream if "{" in self._stream else f"{{{self._stream}}}"
         return f"{tag}:batchflow:{blake2b(whose, digest_size=12).hexdigest()}"
 

@@ -3,7 +3,7 @@
 from batchflow.model.state import Event
 from batchflow.reports.runs import SHORT
 
-ROUTINE = frozenset({"batch.drafted", "part.delivered"})
+ROUTINE = frozenset({"batch.delivered", "batch.drafted", "part.delivered"})
 """What happens for every batch and is told by what follows it."""
 NOTABLE = frozenset(
     {

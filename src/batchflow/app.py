@@ -15,6 +15,7 @@ import anyio
 import msgspec
 from anyio.to_thread import run_sync
 
+from batchflow.engine.aside import aside
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
 from batchflow.engine.duplicates import open_seen
@@ -43,6 +44,7 @@ from batchflow.ports.state import StateStore
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Parts
+from batchflow.stages.mend import refetch
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
@@ -184,14 +186,39 @@ class Batchflow:
         lease = self._lease(f"run/{run.id}")
         return await reconcile(self._kit(run, job.parts(self._retry), lease), lease, rulings)
 
-    async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
-        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""
+    async def refetch(self, job: Job, run: Run, batch: str) -> str:
+        """Fetch the stored answers of a batch again where they are damaged; say what stands in the way, if anything does."""
+        lease = self._lease(f"run/{run.id}")
+        kit = self._kit(run, job.parts(self._retry), lease)
+        trouble = await aside(lease, partial(refetch, kit, batch))
+        return trouble.why if trouble is not None else ""
+
+    async def results(
+        self,
+        run: Run,
+        job: Job,
+        *,
+        on: On = "ok",
+        on_damage: Callable[[Batch, int, errors.ObjectDamaged], None] | None = None,
+    ) -> AsyncGenerator[Sequence[Result]]:
+        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it.
+
+        `on_damage` is told of each batch that cannot be given whole, and how many rows of it were; without it, the first
+        damaged object ends the stream.
+        """
         kit = self._kit(run, job.parts(self._retry), self._lease(f"run/{run.id}"))
         after = ""
         while batches := await self.store.find(Batch, {"run": run.id, "state": ANSWERED}, after=after):
             for batch in batches:
-                async for chunk in rows_for(kit, batch, on):
-                    yield chunk
+                given = 0
+                try:
+                    async for chunk in rows_for(kit, batch, on):
+                        given += len(chunk)
+                        yield chunk
+                except errors.ObjectDamaged as damage:
+                    if on_damage is None:
+                        raise
+                    on_damage(batch, given, damage)
             after = batches[-1].id
 
     async def drive(

@@ -10,7 +10,7 @@ from batchflow.model.words import Word
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
-from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext
+from batchflow.ports.sink import Part, Promise, Receipt, Refusal, Sink, SinkContext, Written
 from batchflow.ports.source import Source
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Promise",
     "Receipt",
     "Record",
+    "Refusal",
     "Register",
     "Result",
     "Retry",
@@ -54,5 +55,6 @@ __all__ = [
     "Usage",
     "Verdict",
     "Word",
+    "Written",
     "hookimpl",
 ]

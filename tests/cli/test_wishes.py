@@ -3,6 +3,7 @@
 import pytest
 
 from batchflow.cli.exits import Exit
+from batchflow.sim import FaultPlan
 
 
 @pytest.fixture
@@ -161,3 +162,22 @@ def test_a_run_whose_driver_was_killed_is_canceled_at_once(flying):
     assert said.code == Exit.DELIVERED, said.err
     assert "does not answer" not in said.err
     assert shop("ps", "--json").facts[0]["state"] == "canceled"
+
+
+def test_cancel_of_a_held_batch_says_that_it_is_remembered_and_what_comes_first(simulate, shop_of):
+    sim = simulate("create:1:reset_after", "list:2+:status,status=503", keys={"one": "org/a", "two": "org/b"})
+    more = "submit: {grace: 1s, patience: 1s}"
+    shop = shop_of(sim, key="one", more=more)
+    assert shop("run").code == Exit.UNREACHABLE
+    sim.set_faults(FaultPlan())
+    shop.write(key="two", more=more)
+    said = shop("cancel")
+    assert said.code == Exit.PAUSED, said.err
+    assert "is held" in said.err
+    assert "to be canceled" in said.err
+    assert "the wish to cancel is remembered" in said.err
+    assert "to be canceled" in shop("ps").out
+    shop.write(key="one", more=more)
+    said = shop(*said.err.splitlines()[-1].split("`")[1].split()[1:])
+    assert shop("ps", "--json").facts[0]["state"] == "canceled", said.err
+    assert shop.asked == 4

@@ -1,9 +1,15 @@
 """Objects that are damaged where they lie: answers are fetched again while the provider has them, all else is told."""
 
+import random
+from contextlib import suppress
+from string import ascii_letters
+
 import pytest
+import zstandard
 from bench import every, records, rules
 
 from batchflow import To
+from batchflow.model.errors import ObjectDamaged
 from batchflow.model.state import Batch, BatchState, Entry, RunState
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
@@ -145,3 +151,32 @@ async def test_a_context_that_is_damaged_while_its_batch_flies_holds_that_batch_
     assert states == [BatchState.DELIVERED, BatchState.HELD]
     spoiler.put_back()
     bench.check(await bench.run(job), asked=30, good=28, dead=2)
+
+
+async def test_a_request_that_changed_where_it_lies_is_never_sent_whole_and_never_paid(bench):
+    """The object is of many pieces and its beginning still decompresses: only its checksum, at the end, tells."""
+    bench.simulate()
+    letters = random.Random(4)
+    given = [{"id": f"k{n}", "text": "".join(letters.choices(ascii_letters, k=60_000))} for n in range(40)]
+    changed: list[int] = []
+
+    def spell_otherwise(path):
+        data = bytearray(path.read_bytes())
+        whole = zstandard.decompress(data)
+        for place in range(
+            100_000, len(data)
+        ):  # look for a byte that spells another text instead of breaking the frame
+            data[place] ^= 1
+            with suppress(zstandard.ZstdError):
+                changed.append(sum(one != other for one, other in zip(whole, zstandard.decompress(data), strict=True)))
+                break
+            data[place] ^= 1
+        path.write_bytes(data)
+
+    spoiler = Spoiler(bench, "requests", spell_otherwise, event="batch.drafted")
+    with pytest.raises(ObjectDamaged, match="checksum differs"):
+        await bench.run(bench.job(given), on_event=spoiler)
+    assert changed[0] > 0
+    assert bench.sim.stats()["requests_accepted"] == 0
+    spoiler.put_back()
+    bench.check(await bench.run(bench.job(given)), asked=40, dead=40)  # for such long texts the answers are cut off

@@ -134,7 +134,7 @@ async def test_a_record_of_more_requests_than_a_batch_holds_is_still_asked(bench
 
 async def test_a_builder_that_fails_is_named_with_its_record_and_loses_nothing(bench):
     bench.simulate()
-    with pytest.raises(PluginError, match=r"'k7' \(row 8\).*ZeroDivisionError"):
+    with pytest.raises(PluginError, match=r"^job job: .*'k7' \(row 8\).*ZeroDivisionError"):
         await bench.run(
             bench.job(20, request=lambda row: ask(row) if row["n"] != 7 else 1 / 0, rules=rules(max_requests=5))
         )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchflow.builtin.anthropic.prices import anthropic_prices
-from batchflow.machine.cost import cost
+from batchflow.machine.cost import cost, costs
 from batchflow.model.money import DOLLAR, Price
 from batchflow.model.result import CacheCreation, ServerTools, Usage
 
@@ -94,3 +94,26 @@ def test_what_is_paid_is_half_of_list_to_the_nano_dollar(told):
     paid, listed = cost(HAIKU, told, batch=True)
     assert isinstance(paid, int)
     assert abs(2 * paid - listed) <= 1
+
+
+COUNTS = st.none() | st.integers(min_value=0, max_value=300_000)
+PLAIN = st.builds(Usage, COUNTS, COUNTS, cache_creation=st.none() | st.just(CacheCreation(0, None)))
+USAGES = st.builds(
+    Usage,
+    input_tokens=COUNTS,
+    output_tokens=COUNTS,
+    cache_read_input_tokens=COUNTS,
+    cache_creation_input_tokens=COUNTS,
+    cache_creation=st.none() | st.builds(CacheCreation, COUNTS, COUNTS),
+    server_tool_use=st.none() | st.builds(ServerTools, COUNTS),
+    inference_geo=st.sampled_from([None, "global", "us"]),
+)
+
+
+@given(
+    st.lists(PLAIN) | st.lists(USAGES, max_size=4),
+    st.sampled_from(["claude-haiku-4-5", "claude-sonnet-4-5"]),
+    st.booleans(),
+)
+def test_many_rows_cost_what_each_of_them_costs(usages, model, batch):
+    assert costs(price(model), usages, batch=batch) == [cost(price(model), usage, batch=batch) for usage in usages]

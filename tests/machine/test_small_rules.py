@@ -113,7 +113,7 @@ def test_any_text_can_be_looked_at_as_an_address(text):
     assert token == text or row >= 0
 
 
-@pytest.mark.parametrize("address", ["", "x", "x-", "-1", "x-1a", "x-\u0661", "x--1", "x-1 "])
+@pytest.mark.parametrize("address", ["", "x", "x-", "-1", "x-1a", "x-\u0661", "x--1", "x-1 ", "x-" + "9" * 5000])
 def test_what_is_no_address_names_no_row(address):
     token, row = split_id(address)
     assert row == -1 or (token, row) in {("x-", 1), ("", 1)}

@@ -135,3 +135,25 @@ def test_pricing_rows_together_gives_what_each_of_them_costs(spent):
     # Rounding a sum is not summing what was rounded: half a nano-dollar a row is all they may differ.
     assert abs(harvest.money.paid - sum(paid for paid, _ in each)) <= len(spent)
     assert abs(harvest.money.listed - sum(listed for _, listed in each)) <= len(spent)
+
+
+ADDRESSES = st.sampled_from(
+    [f"{TOKEN}-{n}" for n in range(6)]
+    + [f"{TOKEN}-{odd}" for odd in ("", "01", "+1", "1_0", "\u0661", "-1", "9" * 5000)]
+    + ["older-1", "theirs-0", "x", ""]
+)
+LINES = st.lists(
+    st.builds(Answer, ADDRESSES, st.sampled_from([Word.OK, Word.OK, Word.OK, Word.EXPIRED, None])), max_size=5
+)
+
+
+@settings(max_examples=300)
+@given(LINES, LINES)
+def test_good_answers_taken_at_once_are_booked_as_one_by_one(first, second):
+    at_once, one_by_one = (Harvest(4, {TOKEN}, PriceBooks([anthropic_prices()])) for _ in range(2))
+    unreadable = Answer("", None)
+    orders = taken(at_once, first, second)
+    assert [[NO_ROW, *order] for order in orders] == taken(one_by_one, [unreadable, *first], [unreadable, *second])
+    assert (at_once.words, at_once.money, at_once.extra) == (one_by_one.words, one_by_one.money, one_by_one.extra)
+    assert (at_once.foreign, at_once.repeated) == (one_by_one.foreign, one_by_one.repeated)
+    assert at_once.malformed == one_by_one.malformed - 2

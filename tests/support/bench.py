@@ -138,7 +138,18 @@ def problems_of(books, run):
     return problems + [name for name, n in books.items() if n < 0]
 
 
-RECOUNTED = ("waiting", "in_flight", "collected", "delivered", "reserved", "intents", "batches", "paid", "waste")
+RECOUNTED = (
+    "waiting",
+    "in_flight",
+    "collected",
+    "delivered",
+    "reserved",
+    "intents",
+    "batches",
+    "paid",
+    "waste",
+    "twice",
+)
 
 
 async def recount(store, run):
@@ -158,7 +169,8 @@ async def recount(store, run):
         "intents": len(await every(store, Intent, {"run": run})),
         "batches": sum(batch.sequence is not None for batch in batches),
         "paid": sum(entry.paid for entry in entries if entry.kind == "settle"),
-        "waste": sum(entry.paid for entry in entries if entry.kind == "waste"),
+        "waste": sum(entry.paid for entry in entries if entry.kind != "settle"),
+        "twice": sum(entry.paid for entry in entries if entry.kind == "twice"),
     }
 
 

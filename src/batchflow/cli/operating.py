@@ -89,7 +89,7 @@ async def pause(wanted: str, *, json: bool, state: Path | None) -> Exit:
 def read_words(only: str) -> list[Word]:
     """Read outcome words as they are typed: `expired,truncated`."""
     typed = [word.strip() for word in only.split(",") if word.strip()]
-    known = [word.value for word in Word if word not in {Word.OK, Word.BUILD_ERROR, Word.SINK_ERROR}]
+    known = [word.value for word in Word if word not in {Word.OK, Word.BUILD_ERROR}]
     for word in typed:
         if word not in known:
             raise UserError(f"`{word}` is no outcome that could be asked again: {did_you_mean(word, known)}")
@@ -119,6 +119,8 @@ async def _told(store: StateStore, run: Run, verb: str, lease: Lease, *, json: b
     if await obeyed(store, made):
         now = await store.get(Run, run.id) or run
         remark(f"the driver (pid {lease.pid} on {lease.host}) has taken note: {_meaning(verb)}")
+        for worry in (await run_facts(store, now)).worries if verb == "cancel" else ():
+            remark(f"{worry.rstrip('.')}. It is settled first, and the wish to cancel is remembered")
         await _say(store, now, json=json)
         return Exit.DELIVERED
     await withdraw(store, made)

@@ -6,7 +6,7 @@ with list prices per million tokens; a batch pays half of the bracket. No endpoi
 is the only way to know it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from batchflow.model.money import DOLLAR, Nano, Price
 from batchflow.model.remote import Weight
@@ -22,9 +22,6 @@ _PER_TOKEN = DOLLAR / 1_000_000
 
 def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
     """Says what was paid, and what the same answer costs at list price."""
-    if price.above is None and _plain(usage):  # nearly always
-        tokens = ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) * _PER_TOKEN
-        return round(tokens * BATCH_SHARE if batch else tokens), round(tokens)
     written = usage.cache_creation_input_tokens or 0
     read = usage.cache_read_input_tokens or 0
     fresh = usage.input_tokens or 0
@@ -39,36 +36,50 @@ def cost(price: Price, usage: Usage, *, batch: bool) -> tuple[Nano, Nano]:
     return round(tokens * BATCH_SHARE if batch else tokens) + fees, round(tokens) + fees
 
 
-def total(price: Price, usages: Iterable[Usage], *, batch: bool) -> tuple[Nano, Nano]:
+def costs(price: Price, usages: Sequence[Usage], *, batch: bool) -> list[tuple[Nano, Nano]]:
+    """Says of each answer what `cost` says, in half the time where all of them are plain."""
+    if price.above is not None or _with_extras(usages):
+        return [cost(price, usage, batch=batch) for usage in usages]
+    fresh, output = price.input, price.output
+    listed = [
+        ((usage.input_tokens or 0) * fresh + (usage.output_tokens or 0) * output) * _PER_TOKEN for usage in usages
+    ]
+    return [(round(tokens * BATCH_SHARE if batch else tokens), round(tokens)) for tokens in listed]
+
+
+def total(price: Price, usages: Sequence[Usage], *, batch: bool) -> tuple[Nano, Nano]:
     """Says the same of several answers of one model: those without cache, tools or bands by the sum of their tokens."""
-    paid = listed = fresh = output = 0
-    banded = price.above is not None
-    for usage in usages:
-        if not banded and _plain(usage):
-            fresh += usage.input_tokens or 0
-            output += usage.output_tokens or 0
-        else:
-            one = cost(price, usage, batch=batch)
-            paid, listed = paid + one[0], listed + one[1]
-    summed = cost(price, Usage(input_tokens=fresh, output_tokens=output), batch=batch)
-    return paid + summed[0], listed + summed[1]
+    apart = usages if price.above is not None else _with_extras(usages)
+    summed = [cost(price, usage, batch=batch) for usage in apart]
+    fresh = sum([usage.input_tokens or 0 for usage in usages]) - sum([usage.input_tokens or 0 for usage in apart])
+    output = sum([usage.output_tokens or 0 for usage in usages]) - sum([usage.output_tokens or 0 for usage in apart])
+    summed.append(cost(price, Usage(input_tokens=fresh, output_tokens=output), batch=batch))
+    return sum([paid for paid, _ in summed]), sum([listed for _, listed in summed])
 
 
-def read_tokens(usage: Usage) -> int:
-    """Counts what the model read: fresh, from the cache, or on its way into the cache."""
-    return (usage.input_tokens or 0) + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+def _with_extras(usages: Sequence[Usage]) -> list[Usage]:
+    """Picks those for which more than fresh input and output was billed: written out, since it looks at every answer."""
+    return [
+        usage
+        for usage in usages
+        if usage.cache_read_input_tokens
+        or usage.cache_creation_input_tokens
+        or usage.inference_geo == "us"
+        or ((tools := usage.server_tool_use) is not None and tools.web_search_requests)
+        or (
+            (split := usage.cache_creation) is not None
+            and (split.ephemeral_5m_input_tokens or split.ephemeral_1h_input_tokens)
+        )
+    ]
 
 
-def _plain(usage: Usage) -> bool:
-    """Tells whether nothing but fresh input and output was billed."""
-    if usage.cache_read_input_tokens or usage.cache_creation_input_tokens or usage.inference_geo == "us":
-        return False
-    split, tools = usage.cache_creation, usage.server_tool_use
-    if split is None and tools is None:
-        return True
-    if split is not None and (split.ephemeral_5m_input_tokens or split.ephemeral_1h_input_tokens):
-        return False
-    return tools is None or not tools.web_search_requests
+def token_counts(usages: Sequence[Usage]) -> tuple[int, int]:
+    """Counts what the model read (fresh, from the cache, or on its way into the cache), and what it wrote."""
+    read = [
+        (usage.input_tokens or 0) + (usage.cache_read_input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+        for usage in usages
+    ]
+    return sum(read), sum([usage.output_tokens or 0 for usage in usages])
 
 
 def _writes(price: Price, usage: Usage, written: int) -> float:

@@ -27,6 +27,18 @@ class Builder(Protocol):
 
 
 @runtime_checkable
+class ByPage(Protocol):
+    """A builder that can make plain requests many at a time, in half the time of a call for each."""
+
+    def build_page(self, records: Sequence[Record]) -> Sequence[bytes | None]:
+        """Makes of each record what `build` makes of it, or None where `build` is to be asked after all.
+
+        It raises nothing: whatever is wrong with a record is for `build` to say.
+        """
+        ...
+
+
+@runtime_checkable
 class Inspectable(Protocol):
     """A builder that can be checked before a run."""
 

@@ -4,7 +4,9 @@ The reader keeps its iterator between packs only to spare re-reading; what it ha
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Protocol, TypeAlias, cast
+from itertools import repeat
+from types import NoneType
+from typing import Protocol, TypeAlias, TypeGuard, cast
 
 import msgspec
 
@@ -16,7 +18,7 @@ from batchflow.model.change import Count, Put, Step
 from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
 from batchflow.model.state import Batch
 from batchflow.model.words import Word
-from batchflow.ports.builder import BuildError
+from batchflow.ports.builder import BuildError, ByPage
 from batchflow.ports.source import Acknowledging, Source
 from batchflow.stages.ask import requests_of
 from batchflow.stages.context import Row
@@ -131,6 +133,7 @@ class Reader:
         """How many items of the source have been taken in all, over every restart."""
         self._pages = Pages(kit.parts.source, start)
         self._make = kit.parts.builder.build
+        self._make_page = kit.parts.builder.build_page if isinstance(kit.parts.builder, ByPage) else None
         self._since = start
         self._broken = False
         self.resting_until = 0.0
@@ -195,11 +198,14 @@ class Reader:
             await pack.add(params, rows)
         return len(built) < len(items) or pack.rows >= limits.rows
 
-    def _build(self, items: Sequence[Item], rows_left: int, bytes_left: int, *, empty: bool) -> list[Built]:
+    def _build(self, items: Sequence[Item], rows_left: int, bytes_left: int, *, empty: bool) -> Sequence[Built]:
         """Build as many items as there is room for: at least one, where the pack is empty."""
+        plain = self._plain(items)
+        if self._fits(plain, rows_left, bytes_left):
+            return plain  # nearly always
         out: list[Built] = []
-        for item in items:
-            built = self._build_one(item)
+        for item, ready in zip(items, plain or repeat(None), strict=False):
+            built = ready if ready is not None and len(ready) <= self._record_bytes else self._build_one(item)
             if isinstance(built, (bytes, list)):
                 rows_left -= 1 if isinstance(built, bytes) else len(built)
                 bytes_left -= len(built) + 1 if isinstance(built, bytes) else sum(map(len, built)) + len(built)
@@ -208,6 +214,25 @@ class Reader:
                 empty = False
             out.append(built)
         return out
+
+    def _fits(self, plain: Sequence[bytes | None], rows_left: int, bytes_left: int) -> TypeGuard[Sequence[bytes]]:
+        """Tell whether everything is built and there is room for all of it."""
+        if not plain or None in plain:
+            return False
+        sizes = [len(made) for made in plain if made is not None]
+        return len(sizes) <= rows_left and sum(sizes) + len(sizes) <= bytes_left and max(sizes) <= self._record_bytes
+
+    def _plain(self, items: Sequence[Item]) -> Sequence[bytes | None]:
+        """Build what can be built many at a time; None, or nothing at all, where it goes one by one."""
+        if self._make_page is None or set(map(type, items)) != {Record}:
+            return ()
+        records = cast("Sequence[Record]", items)
+        doing = f"on the {len(items)} records from {records[0].key!r} ({records[0].origin}) on"
+        with wall(self._kit.parts.builder, doing):
+            made = self._make_page(records)
+        if len(made) != len(items) or not {bytes, NoneType}.issuperset(map(type, made)):
+            raise misgiven(self._kit.parts.builder, doing, made, "encoded JSON as bytes, or None, for each of them")
+        return made
 
     def _build_one(self, item: Item) -> Built:
         if type(item) is Unreadable:

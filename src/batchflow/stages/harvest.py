@@ -4,10 +4,10 @@ from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
-from batchflow.machine.address import split_id
-from batchflow.machine.cost import BATCH_SHARE, read_tokens, total
+from batchflow.machine.address import LONGEST, split_id
+from batchflow.machine.cost import BATCH_SHARE, token_counts, total
 from batchflow.model.money import Nano
 from batchflow.model.result import Answer
 from batchflow.model.words import BILLED, Word
@@ -53,6 +53,33 @@ class Harvest:
 
     def take(self, answers: Sequence[Answer], order: "array[int]", earlier: "Sequence[array[int]]" = ()) -> None:
         """Book some answers; `order` gets the row of each line, `earlier` are the orders of parts downloaded before."""
+        rows = self._good_rows(answers)
+        if rows is None:
+            self._take_each(answers, order, earlier)
+            return
+        words, code = self.words, CODES[Word.OK]
+        for row in rows:
+            words[row] = code
+        order.extend(rows)
+        self._book(answers, self.money)
+
+    def _good_rows(self, answers: Sequence[Answer]) -> list[int] | None:
+        """Read the rows of answers that are all good, ours, and the first of their rows; None where any is not."""
+        opening, words = self._opening, self.words
+        start = len(opening)
+        names = [answer.custom_id for answer in answers]
+        digits = [name[start:] for name in names]
+        together = "".join(digits)
+        if {name[:start] for name in names} != {opening} or not (together.isascii() and together.isdecimal()):
+            return None
+        if "" in digits or max(map(len, digits)) > LONGEST or {answer.word for answer in answers} != {Word.OK}:
+            return None
+        rows = list(map(int, digits))
+        if max(rows) >= len(words) or len(set(rows)) < len(rows) or any(itemgetter(*rows, rows[0])(words)):
+            return None
+        return rows
+
+    def _take_each(self, answers: Sequence[Answer], order: "array[int]", earlier: "Sequence[array[int]]") -> None:
         words, codes, count = self.words, CODES, len(self.words)
         billed: list[Answer] = []
         for answer in answers:
@@ -70,9 +97,7 @@ class Harvest:
         self._book(billed, self.money)
 
     def _row(self, address: str) -> int:
-        """Read the row out of an address of ours; -1 for any other. One comparison does for nearly every line."""
-        if address.startswith(self._opening) and (digits := address[len(self._opening) :]).isdecimal():
-            return int(digits)
+        """Read the row out of an address of ours; -1 for any other."""
         token, row = split_id(address)
         return row if token in self._tokens else -1
 
@@ -114,8 +139,9 @@ class Harvest:
                 money.paid += paid
                 money.listed += listed
             money.rows += len(usages)
-            money.input_tokens += sum(map(read_tokens, usages))
-            money.output_tokens += sum([usage.output_tokens or 0 for usage in usages])
+            read, written = token_counts(usages)
+            money.input_tokens += read
+            money.output_tokens += written
 
     @property
     def theirs(self) -> bool:

@@ -5,9 +5,12 @@ In source order where the batch fits into memory; else in arrival order, which n
 
 from array import array
 from collections.abc import AsyncGenerator, Collection, Sequence
+from itertools import groupby
+from operator import attrgetter
 
-from batchflow.machine.cost import cost
+from batchflow.machine.cost import costs
 from batchflow.model.blob import Blob
+from batchflow.model.money import Nano
 from batchflow.model.result import Answer, Result
 from batchflow.model.state import Batch
 from batchflow.model.words import BILLED, Word
@@ -101,17 +104,11 @@ class Joiner:
                 yield [slots[row] for row in rows], rows
 
     def _results(self, answers: Sequence[Answer], rows: Sequence[int], contexts: Sequence[Row]) -> list[Result]:
-        batch, find = self._batch.id, self._kit.prices.price
-        model, price = "", find("")
-        results: list[Result] = []
-        for answer, row in zip(answers, rows, strict=True):
-            word, context = answer.word or Word.MISSING, contexts[row]
-            if answer.model != model:
-                model, price = answer.model, find(answer.model)
-            paid, listed = cost(price, answer.usage, batch=True) if price is not None and word in BILLED else (0, 0)
-            result = Result(
+        batch = self._batch.id
+        return [
+            Result(
                 key=context.key,
-                word=word,
+                word=answer.word or Word.MISSING,
                 attempt=context.attempt,
                 batch=batch,
                 row=row,
@@ -120,14 +117,24 @@ class Joiner:
                 text=answer.text,
                 line=answer.line,
                 usage=answer.usage,
-                model=model,
+                model=answer.model,
                 stop_reason=answer.stop_reason,
                 error=answer.error,
-                cost=paid,
-                list_cost=listed,
+                cost=paid if answer.word in BILLED else 0,
+                list_cost=listed if answer.word in BILLED else 0,
             )
-            results.append(result)
-        return results
+            for answer, row, (paid, listed) in zip(answers, rows, self._costs(answers), strict=True)
+            for context in (contexts[row],)
+        ]
+
+    def _costs(self, answers: Sequence[Answer]) -> list[tuple[Nano, Nano]]:
+        """Say what each answer would cost if it were billed."""
+        told: list[tuple[Nano, Nano]] = []
+        for model, some in groupby(answers, attrgetter("model")):
+            usages = [answer.usage for answer in some]
+            price = self._kit.prices.price(model)
+            told += costs(price, usages, batch=True) if price is not None else [(0, 0)] * len(usages)
+        return told
 
 
 def _kept(row: int, only: Collection[int] | None) -> bool:

@@ -48,11 +48,15 @@ class Footer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LinesWriter:
-    """Writes lines into an object, holding at most one frame."""
+    """Writes lines into an object, holding at most one frame.
 
-    def __init__(self, writer: BlobWriter) -> None:
+    `summed` gives frames checksums of their own, for readers who use one before they have read the whole object, whose
+    checksum is told at its end. A create call needs none: it is not closed before that.
+    """
+
+    def __init__(self, writer: BlobWriter, *, summed: bool = True) -> None:
         self._writer = writer
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=summed, write_content_size=True)
         self._open: list[bytes] = []
         self._open_lines = 0
         self._open_bytes = 0
@@ -79,7 +83,8 @@ class LinesWriter:
         await self._cut()
         footer = Footer(tuple(self._frames), self._raw_bytes, rows.tobytes() if rows is not None else b"")
         # With a checksum of its own: it is read alone, and a wrong row number would give an answer to somebody else.
-        payload = self._compressor.compress(msgspec.msgpack.encode(footer))
+        compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        payload = compressor.compress(msgspec.msgpack.encode(footer))
         body = payload + len(payload).to_bytes(_TAIL, "little") + _MARK
         await self._writer.write(_SKIPPABLE + len(body).to_bytes(4, "little") + body)
         return await self._writer.finish()
@@ -145,15 +150,15 @@ async def read_frames(blobs: BlobStore, blob: Blob, footer: Footer) -> AsyncGene
 
 
 async def read_line(blobs: BlobStore, blob: Blob, footer: Footer, number: int) -> bytes:
-    """Read one line by its number, decompressing one frame; it comes without its newline."""
-    start, first = 0, 0
-    for stored, lines in footer.frames:
-        if number < first + lines:
-            frame = await _range(blobs, blob, start, stored)
-            return _lines(blob, zstandard.decompress, frame, lines)[number - first][:-1]
-        first += lines
-        start += stored
-    raise _damaged(blob, f"it has no line {number}")
+    """Read one line by its number, without its newline. All of the object is read: else nothing would vouch for the line."""
+    first, found = 0, None
+    async for lines in read_frames(blobs, blob, footer):
+        if first <= number < first + len(lines):
+            found = lines[number - first]
+        first += len(lines)
+    if found is None:
+        raise _damaged(blob, f"it has no line {number}")
+    return found[:-1]
 
 
 def _lines(

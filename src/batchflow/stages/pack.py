@@ -32,8 +32,9 @@ class Pack:
     async def __aenter__(self) -> "Pack":
         """Begin both objects."""
         blobs, prefix = self._kit.blobs, f"{self._kit.run}/{self.id}"
-        self._requests = LinesWriter(await self._stack.enter_async_context(blobs.create(f"{prefix}/requests")))
-        self._context = LinesWriter(await self._stack.enter_async_context(blobs.create(f"{prefix}/context")))
+        requests = await self._stack.enter_async_context(blobs.create(f"{prefix}/requests"))
+        context = await self._stack.enter_async_context(blobs.create(f"{prefix}/context"))
+        self._requests, self._context = LinesWriter(requests, summed=False), LinesWriter(context)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

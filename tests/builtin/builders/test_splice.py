@@ -94,6 +94,26 @@ def test_anything_else_is_left_to_be_rendered(line: bytes) -> None:
     assert made.fill(raws(line)) is None
 
 
+@settings(max_examples=300, deadline=None)
+@given(page=st.lists(spellings(), max_size=6), prompt=sources.map("".join), plainly=st.booleans())
+def test_a_page_is_filled_in_as_its_records_are_one_by_one(
+    page: list[tuple[bytes, dict[str, Any]]], prompt: str, plainly: bool
+) -> None:
+    builder = template(model="m", max_tokens=9, system="" if plainly else "s", prompt=prompt or "p")
+    records = [Record("k", Columns(raws(line)), "x:1") for line, _ in page]
+    for record, made in zip(records, builder.build_page(records), strict=True):
+        if made is not None:
+            assert made == builder.build(record)
+
+
+def test_a_page_of_texts_is_filled_in_at_once_and_the_odd_record_is_left() -> None:
+    builder = template(model="m", max_tokens=9, prompt="Say {{ a }}!")
+    page = [Record("k", Columns(raws(line)), "x:1") for line in (b'{"a": "x"}', b'{"a": 1}', b"{}", b'{"a": "y"}')]
+    assert [made is None for made in builder.build_page(page)] == [False, True, True, False]
+    assert [made is None for made in builder.build_page([page[0], page[3]])] == [False, False]
+    assert template(model="m", max_tokens=9, prompt="{{ a }}", override="o").build_page(page) == [None] * 4
+
+
 def test_columns_are_decoded_when_asked_for() -> None:
     columns = Columns(raws(b'{"n": 1, "s": "\\u00e9", "l": [1.5], "far": 1e999, "none": null}'))
     assert columns == {"n": 1, "s": "é", "l": [1.5], "far": "1e999", "none": None}

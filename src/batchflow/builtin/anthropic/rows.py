@@ -1,14 +1,14 @@
 """Lines of a results file, read at about a microsecond each.
 
-One decode takes from a line only what batchflow looks at. What does not fit the expected types is read again slowly,
-field by field: an odd counter must not cost a paid answer. A file is gone through twice: skimmed when it arrives, for
+One decode takes from a line only what batchflow looks at. What does not fit the expected types, and whatever is no success,
+is read again slowly, field by field: an odd counter must not cost a paid answer. A file is gone through twice: skimmed when it arrives, for
 fates and money, and read when it is delivered.
 """
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
@@ -22,22 +22,27 @@ _NOTHING: Mapping[str, Any] = {}
 _UNREADABLE = (ValueError, RecursionError)
 
 
+Reason: TypeAlias = Literal[
+    "end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded"
+]
+"""Stop reasons that are known by name: these come without a string being made for each. Any other is read slowly."""
+
+
 class _Block(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     text: str | None = None
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False):
+    content: list[_Block]
     model: str | None = None
-    content: list[_Block] | None = None
-    stop_reason: str | None = None
+    stop_reason: Reason | None = None
     usage: Usage | None = None
 
 
 class _Result(msgspec.Struct, frozen=True, gc=False):
-    type: str | None = None
-    message: _Message | None = None
-    error: msgspec.Raw = _NULL
+    type: Literal["succeeded"]
+    message: _Message
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False):
@@ -45,16 +50,20 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     result: _Result
 
 
+class _Unseen(msgspec.Struct, frozen=True, gc=False):
+    """A block that is not looked at."""
+
+
 class _MessageSkimmed(msgspec.Struct, frozen=True, gc=False):
+    content: list[_Unseen]
     model: str | None = None
-    content: msgspec.Raw = _NULL
-    stop_reason: str | None = None
+    stop_reason: Reason | None = None
     usage: Usage | None = None
 
 
 class _ResultSkimmed(msgspec.Struct, frozen=True, gc=False):
-    type: str | None = None
-    message: _MessageSkimmed | None = None
+    type: Literal["succeeded"]
+    message: _MessageSkimmed
 
 
 class _LineSkimmed(msgspec.Struct, frozen=True, gc=False):
@@ -76,48 +85,62 @@ class _LineOdd(msgspec.Struct, frozen=True, gc=False):
 _READ = msgspec.json.Decoder(_Line).decode
 _SKIM = msgspec.json.Decoder(_LineSkimmed).decode
 _ODD = msgspec.json.Decoder(_LineOdd).decode
+_WORDS: Mapping[str | None, Word] = {reason: stop_word(reason) for reason in (None, *get_args(Reason))}
 
 
 def read_rows(lines: Sequence[bytes]) -> list[Answer]:
     """Reads whole lines; one that cannot be read is an Answer without a word, and keeps its custom_id if it has one."""
-    read, answers = _READ, list[Answer]()
-    for line in lines:
-        try:
-            told = read(line)
-        except _UNREADABLE:
-            answers.append(_slowly(line))
-            continue
-        message = told.result.message
-        if message is None or (content := message.content) is None or told.result.type != "succeeded":
-            answers.append(_slowly(line))
-            continue
-        only = content[0] if len(content) == 1 else None
-        text = (only.text or "") if only is not None and only.type == "text" else _joined(content)
-        reason = message.stop_reason or ""
-        word = Word.OK if reason == "end_turn" else stop_word(message.stop_reason)
-        usage = message.usage or NO_USAGE
-        answers.append(Answer(told.custom_id, word, message.model or "", text, line, usage, reason))
-    return answers
+    return _all(lines, _read)
 
 
 def skim_rows(lines: Sequence[bytes]) -> list[Answer]:
     """Reads the same without the texts of good answers, in two thirds of the time."""
-    skim, answers = _SKIM, list[Answer]()
-    for line in lines:
-        try:
-            told = skim(line)
-        except _UNREADABLE:
-            answers.append(_slowly(line))
-            continue
-        message = told.result.message
-        if message is None or told.result.type != "succeeded" or not bytes(message.content).startswith(b"["):
-            answers.append(_slowly(line))
-            continue
-        reason = message.stop_reason or ""
-        word = Word.OK if reason == "end_turn" else stop_word(message.stop_reason)
-        usage = message.usage or NO_USAGE
-        answers.append(Answer(told.custom_id, word, message.model or "", "", line, usage, reason))
-    return answers
+    return _all(lines, _skim)
+
+
+def _all(lines: Sequence[bytes], quickly: Callable[[Sequence[bytes]], list[Answer]]) -> list[Answer]:
+    """Reads plain successes many at a time; where there is anything else, one by one, and slowly what is none."""
+    try:
+        return quickly(lines)
+    except _UNREADABLE:
+        return [_slowly(lines[0])] if len(lines) == 1 else [_all([line], quickly)[0] for line in lines]
+
+
+def _read(lines: Sequence[bytes]) -> list[Answer]:
+    read, words = _READ, _WORDS
+    return [
+        Answer(
+            told.custom_id,
+            words[message.stop_reason],
+            message.model or "",
+            blocks[0].text or "" if len(blocks) == 1 and blocks[0].type == "text" else _joined(blocks),
+            line,
+            message.usage or NO_USAGE,
+            message.stop_reason or "",
+        )
+        for line in lines
+        for told in (read(line),)
+        for message in (told.result.message,)
+        for blocks in (message.content,)
+    ]
+
+
+def _skim(lines: Sequence[bytes]) -> list[Answer]:
+    skim, words, none = _SKIM, _WORDS, NO_USAGE
+    return [
+        Answer(
+            told.custom_id,
+            words[message.stop_reason],
+            message.model or "",
+            "",
+            line,
+            message.usage or none,
+            message.stop_reason or "",
+        )
+        for line in lines
+        for told in (skim(line),)
+        for message in (told.result.message,)
+    ]
 
 
 def read_message(body: bytes) -> Answer:

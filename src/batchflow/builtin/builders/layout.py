@@ -5,7 +5,7 @@ constant run of bytes, so that a record costs its own texts and one join. Keys k
 record gives the same bytes, which prompt caching and every checksum downstream rely on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -48,6 +48,13 @@ class Layout:
         for place, fill in self._slots:
             pieces[place] = fill(data)
         return b"".join(pieces)
+
+    def fill_page(self, page: Sequence[Data]) -> list[bytes | None]:
+        """Fills many records' slots as far as that goes at once; None is left for `fill`."""
+        raws = [data.raw for data in page if type(data) is Columns]
+        if self.splice is None or len(raws) < len(page):
+            return [None] * len(page)
+        return self.splice.fill_page(raws)
 
 
 def _walk(tree: Any) -> Iterator[bytes | Slot]:

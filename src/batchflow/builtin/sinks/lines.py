@@ -11,7 +11,7 @@ from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.fields import Fields
 from batchflow.model.errors import SinkError
 from batchflow.model.money import DOLLAR
-from batchflow.model.result import NO_USAGE, Result, Usage
+from batchflow.model.result import NO_USAGE, Result
 from batchflow.model.words import Word
 
 TABLE_FIELDS = {
@@ -96,7 +96,7 @@ class JsonLines:
 
     def _objects(self, rows: Sequence[Result]) -> list[Any]:
         if self._fields is None:
-            return [_line(row) for row in rows]
+            return _lines(rows)
         names = self._fields.names
         return [dict(zip(names, values, strict=True)) for values in self._fields.table(rows)]
 
@@ -156,31 +156,34 @@ def _cell(value: Any) -> Any:
     return ("true" if value else "false") if isinstance(value, bool) else as_text(value)
 
 
-def _line(row: Result) -> Line:
-    said = row.output is None and (row.text or row.word is Word.OK)
-    return Line(
-        row.key,
-        row.word,
-        row.attempt,
-        row.carried or None,
-        row.text if said else msgspec.UNSET,
-        row.output,
-        row.error,
-        "" if row.word is Word.OK else row.origin,
-        None if row.usage is NO_USAGE else _tokens(row.usage),
-        row.cost / DOLLAR if row.cost else None,
-        row.model,
-        row.batch,
-    )
-
-
-def _tokens(usage: Usage) -> Tokens:
-    return Tokens(
-        usage.input_tokens or 0,
-        usage.output_tokens or 0,
-        usage.cache_creation_input_tokens or 0,
-        usage.cache_read_input_tokens or 0,
-    )
+def _lines(rows: Sequence[Result]) -> list[Line]:
+    """Lays results out as lines: in one go, since every delivered row passes here."""
+    ok, nothing, unset = Word.OK, NO_USAGE, msgspec.UNSET
+    return [
+        Line(
+            row.key,
+            row.word,
+            row.attempt,
+            row.carried or None,
+            row.text if row.output is None and (row.text or row.word is ok) else unset,
+            row.output,
+            row.error,
+            "" if row.word is ok else row.origin,
+            None
+            if usage is nothing
+            else Tokens(
+                usage.input_tokens or 0,
+                usage.output_tokens or 0,
+                usage.cache_creation_input_tokens or 0,
+                usage.cache_read_input_tokens or 0,
+            ),
+            row.cost / DOLLAR if row.cost else None,
+            row.model,
+            row.batch,
+        )
+        for row in rows
+        for usage in (row.usage,)
+    ]
 
 
 def _named(encode: Callable[[Sequence[Result]], bytes], rows: Sequence[Result]) -> bytes:

@@ -51,6 +51,11 @@ class Draft:
         sync_folder(target.parent)
         return Blob(name=self._name, size=self._size, checksum=self._check.hexdigest())
 
+    @property
+    def lies_about(self) -> bool:
+        """Tells whether there is anything to discard."""
+        return self._file is not None
+
     def discard(self) -> None:
         """Removes what has not become an object; after `publish` there is nothing to remove."""
         if self._file is not None:

@@ -49,14 +49,16 @@ class FolderBlobs:
             yield FolderWriter(draft, self._path / name)
         finally:
             # Shielded: being cancelled is no reason to leave half an object lying about.
-            with anyio.CancelScope(shield=True):
-                await run_sync(draft.discard)
+            if draft.lies_about:
+                with anyio.CancelScope(shield=True):
+                    await run_sync(draft.discard)
 
     async def read(self, blob: Blob, *, start: int = 0, length: int | None = None) -> AsyncGenerator[bytes]:
         end = blob.size if length is None else min(start + length, blob.size)
         reader = _Reader(blob, self._path / checked_name(blob.name), whole=start == 0 and end == blob.size)
         try:
-            await run_sync(reader.open)
+            if start >= end:
+                await run_sync(reader.open)
             for at in range(start, end, PIECE):
                 yield await run_sync(reader.piece, at, min(PIECE, end - at))
         finally:
@@ -128,7 +130,9 @@ class _Reader:
             raise wrong_size(self._blob, str(self._path), size)
 
     def piece(self, at: int, length: int) -> bytes:
-        assert self._file is not None  # open came first
+        if self._file is None:
+            self.open()
+        assert self._file is not None  # else it raised
         with _explained(self._path):
             data = os.pread(self._file, length, at)
         if len(data) != length:

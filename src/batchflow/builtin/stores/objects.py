@@ -11,8 +11,8 @@ PIECE = 256 * 1024
 _NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
 
 _HINT = (
-    "Put it back from a copy of the state folder, then run the same command again. Without a copy, `batchflow cancel` ends "
-    "the run and keeps everything else."
+    "Put it back from a copy of the state folder, then run the same command again. `batchflow doctor` says what can be done "
+    "without a copy."
 )
 
 

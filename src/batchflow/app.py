@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
 from batchflow.engine.reconciling import reconcile
+from batchflow.engine.unready import Unready
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
 from batchflow.machine.begin import AlreadyDone, LeftPaused, PickUp, Refuse, begin, go_on
@@ -32,7 +34,8 @@ from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.money import Price
 from batchflow.model.result import Result
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Outlet, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Run, RunState, Wish
+from batchflow.model.state import Outlet as LastReceipt
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.clock import Clock
@@ -43,7 +46,7 @@ from batchflow.ports.sink import SinkContext
 from batchflow.ports.state import StateStore
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
-from batchflow.stages.kit import Kit, On, Parts
+from batchflow.stages.kit import Kit, On, Outlet, Parts
 from batchflow.stages.mend import refetch
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.revive import revive
@@ -179,7 +182,7 @@ class Batchflow:
 
     async def cancel(self, job: Job, run: Run) -> Report:
         """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
-        return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel)
+        return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel, bear=True)
 
     async def reconcile(self, job: Job, run: Run, rulings: Sequence[Ruling] = ()) -> Answer:
         """Look at what is in doubt or held in a run that nobody drives, and obey these rulings; nothing is sent."""
@@ -228,14 +231,18 @@ class Batchflow:
         *,
         wait: float | None = None,
         first: Callable[[Kit], Awaitable[object]] | None = None,
+        bear: bool = False,
     ) -> Report:
-        """Drive one run under its lease; `first` is done before anything else."""
+        """Drive one run under its lease; `first` is done before anything else.
+
+        A sink that cannot be opened stops it before anything is done, unless it is to `bear` with that: then its parts wait.
+        """
         lease = self._lease(f"run/{run.id}")
         await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease, await self._newest(run))
-            await self._open_sinks(kit, stack)
+            kit = replace(kit, parts=replace(parts, outlets=await self._open_sinks(kit, stack, bear=bear)))
             await self._refuse_missing_sinks(kit)
             await self._begin(kit, run)
             if first is not None:
@@ -273,18 +280,24 @@ class Batchflow:
         await _wake(kit)
         await reopen(kit)
 
-    async def _open_sinks(self, kit: Kit, stack: AsyncExitStack) -> None:
+    async def _open_sinks(self, kit: Kit, stack: AsyncExitStack, *, bear: bool) -> list[Outlet]:
         """Open every sink before any money is spent."""
+        opened: list[Outlet] = []
         for outlet in kit.parts.outlets:
-            last = await self.store.get(Outlet, f"{kit.run}/{outlet.name}")
+            last = await self.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
             context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
             stack.push_async_callback(outlet.sink.close)
             try:
                 await outlet.sink.open(context, last.receipt if last else None)
             except errors.SinkError as error:
+                if bear:
+                    opened.append(replace(outlet, sink=Unready(outlet.sink, error)))
+                    continue
                 if await self.store.get(Run, kit.run) is not None:
                     raise
                 raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
+            opened.append(outlet)
+        return opened
 
     async def _refuse_missing_sinks(self, kit: Kit) -> None:
         """Parts that wait for a sink which the job has no longer would wait for ever."""

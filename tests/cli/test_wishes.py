@@ -181,3 +181,27 @@ def test_cancel_of_a_held_batch_says_that_it_is_remembered_and_what_comes_first(
     said = shop(*said.err.splitlines()[-1].split("`")[1].split()[1:])
     assert shop("ps", "--json").facts[0]["state"] == "canceled", said.err
     assert shop.asked == 4
+
+
+@pytest.mark.parametrize("how", ["deleted", "edited"])
+def test_a_run_whose_output_file_was_spoiled_can_still_be_canceled(simulate, shop_of, how):
+    """Refused, what is at the provider would go on and be paid for, and nothing that may be typed could stop it."""
+    sim = simulate(cancel_delay=1.0, duration=600)
+    shop = shop_of(sim, records=8, more="batch: {max_requests: 4}\nsubmit: {in_flight: 1}")
+    process = shop.process("run")
+    while not shop.lines() or not shop("ps", "--json").facts[0]["books"]["delivered"]:
+        assert process.poll() is None, process.stderr.read()
+    process.kill()
+    process.wait()
+    sim.set_faults(FaultPlan.parse(["create::duration,seconds=1000000"]))
+    out = shop.folder / "out.jsonl"
+    out.unlink() if how == "deleted" else out.write_text(out.read_text()[:-30])
+    assert shop("resume").code == Exit.IN_FLIGHT
+    said = shop("cancel")
+    assert said.code == Exit.PAUSED, said.err
+    assert "out.jsonl" in said.err
+    [run] = shop("ps", "--json").facts
+    assert run["books"]["in_flight"] == run["books"]["waiting"] == run["money"]["reserved"] == 0
+    given = len(shop("results").out.splitlines())
+    assert given == run["books"]["collected"] + run["books"]["delivered"]
+    assert shop("doctor").code == Exit.PAUSED

@@ -49,6 +49,7 @@ from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Outlet, Parts
 from batchflow.stages.mend import refetch
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
+from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
 
@@ -180,6 +181,18 @@ class Batchflow:
             )
         return await self.drive(run, job.parts(self._retry), wait=wait, first=partial(revive, words=words))
 
+    async def replay(self, job: Job, run: Run, sink: str, *, wait: float | None = None) -> Report:
+        """Bring everything that a run brought to one sink to it again, from the stored answers, and go on with the run."""
+        parts = job.parts(self._retry)
+        if run.state in OPEN:
+            fingerprint = await _fingerprint(parts, run)
+            verdict = go_on(run, config=job.identity(), fingerprint=fingerprint)
+            if isinstance(verdict, Refuse):
+                raise _changed(run, verdict.what, await self.store.books(run.id))
+        lease = self._lease(f"run/{run.id}")
+        await aside(lease, partial(replay, self._kit(run, parts, lease), sink))
+        return await self.drive(run, parts, wait=wait)
+
     async def cancel(self, job: Job, run: Run) -> Report:
         """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
         return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel, bear=True)
@@ -285,7 +298,8 @@ class Batchflow:
         opened: list[Outlet] = []
         for outlet in kit.parts.outlets:
             last = await self.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
-            context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
+            fresh = last is None or last.receipt is None
+            context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
             stack.push_async_callback(outlet.sink.close)
             try:
                 await outlet.sink.open(context, last.receipt if last else None)

@@ -276,7 +276,7 @@ def test_a_run_whose_job_is_gone_says_why_nothing_could_be_fetched(shop):
 
 
 def test_what_is_offered_for_damaged_requests_that_were_not_sent_can_be_typed(simulate, shop_of):
-    shop = shop_of(simulate("create::status,status=429"))
+    shop = shop_of(simulate("create::status,status=429,retry_after=300"))
     process = shop.process("run")
     while "429" not in (line := process.stderr.readline()):
         assert line, "it ended before it was told to wait"

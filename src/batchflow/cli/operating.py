@@ -55,6 +55,19 @@ async def retry(wanted: str, only: str, *, wait: float | None, json: bool, state
     return await _drive_one(place, run, go, json=json)
 
 
+async def replay(wanted: str, sink: str, *, wait: float | None, json: bool, state: Path | None) -> Exit:
+    """Bring a run's results to one of its sinks again."""
+    place = found(state)
+    run = await _find(place, wanted)
+    async with opened_store(place) as store:
+        await refuse_cleared(store, run)
+
+    async def go(opened: Opened) -> Report:
+        return await opened.flow.replay(opened.job, run, sink, wait=wait)
+
+    return await _drive_one(place, run, go, json=json)
+
+
 async def cancel(wanted: str, *, json: bool, state: Path | None) -> Exit:
     """End a run early: through its driver if it has one, else by driving it to its end."""
     place = found(state)

@@ -26,7 +26,7 @@ from batchflow.plugin import (
     SinkContext,
     SinkError,
 )
-from batchflow_redis.connection import Client, Server, Word, server, together, trouble
+from batchflow_redis.connection import Client, Server, Word, server, trouble
 from batchflow_redis.group import round_up
 
 Pairs: TypeAlias = list[Word]
@@ -47,6 +47,18 @@ for _ = 1, tonumber(ARGV[1]) do
 end
 """
 """Adds those rows that are not in the stream yet. The entry first: a script that stops halfway leaves no row marked but missing."""
+
+REPLACE = """
+local at = 2
+for _, name in ipairs(KEYS) do
+    local count = tonumber(ARGV[at])
+    redis.call('DEL', name)
+    if count > 0 then redis.call('HSET', name, unpack(ARGV, at + 1, at + count)) end
+    if ARGV[1] ~= '0' then redis.call('PEXPIRE', name, ARGV[1]) end
+    at = at + 1 + count
+end
+"""
+"""Nobody sees a hash between its old fields and its new ones; one script is a third of the work of its commands."""
 
 
 def redis(
@@ -190,15 +202,11 @@ class Hashes(_Target):
 
     async def _put(self, part: str, rows: Sequence[Result]) -> None:
         del part
-        commands: list[Sequence[Word]] = []
-        for row, pairs in zip(rows, self._shape(rows), strict=True):
-            name = self._prefix + row.key
-            commands.append(("DEL", name))
-            if pairs:
-                commands.append(("HSET", name, *pairs))
-            if self._expire is not None:
-                commands.append(("PEXPIRE", name, round_up(self._expire)))
-        await together(self._client, commands)
+        words: list[Word] = [0 if self._expire is None else round_up(self._expire)]
+        for pairs in self._shape(rows):
+            words += (len(pairs), *pairs)
+        names = [self._prefix + row.key for row in rows]
+        await self._client.execute_command("EVAL", REPLACE, len(names), *names, *words)
 
 
 class Entries(_Target):

@@ -16,3 +16,9 @@ from batchflow.plugin import Register, hookimpl
 def register_sinks(register: Register) -> None:
     """Hand over the sink."""
     register("s3", "batchflow_s3.sink:s3")
+
+
+@hookimpl
+def register_sources(register: Register) -> None:
+    """Hand over the source."""
+    register("s3", "batchflow_s3.source:s3")

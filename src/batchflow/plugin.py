@@ -1,7 +1,7 @@
 """Everything a plugin author imports, in one place: `from batchflow.plugin import hookimpl, Doc, Record, ...`."""
 
 from batchflow.extend.hooks import Register, hookimpl
-from batchflow.model.blob import Blob
+from batchflow.model.blob import Blob, checked_name, is_name
 from batchflow.model.errors import (
     BatchflowError,
     ObjectDamaged,
@@ -70,5 +70,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Word",
+    "checked_name",
     "hookimpl",
+    "is_name",
 ]

@@ -92,9 +92,6 @@ class TestCsv(OnServer):
     format = "csv.gz"
 
 
-del OnServer, SourceContract
-
-
 @pytest.mark.parametrize("format", ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "csv.gz", "csv.zst"])
 async def test_every_format_is_told_by_its_name_and_resumed_in_the_middle(shelf, format):
     place = InBucket(shelf, format)

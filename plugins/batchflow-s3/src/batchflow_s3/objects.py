@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING
 import msgspec
 import xxhash
 from anyio import from_thread
+from botocore.exceptions import ClientError
 
 from batchflow.lines import GONE, Found, Stream, entered, fits, shorter
 from batchflow.plugin import SourceError
 from batchflow_s3.bucket import Bucket, Entry
-from batchflow_s3.client import Body
+from batchflow_s3.flow import Flow
 from batchflow_s3.place import Place
-from batchflow_s3.trouble import FOREIGN, code, is_missing, told_as
+from batchflow_s3.trouble import code, is_missing, told_as
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 BLOCK = 512 * 1024
-TRIES = 5
-"""Times in a row that a body may break off without having given a byte."""
 KNOWN = "What was read before is safe"
 
 
@@ -138,17 +137,12 @@ class Objects:
 
 
 class Reading(io.RawIOBase):
-    """An object's bytes from a place on, for a thread. A body that breaks off is gone on with where it broke.
-
-    Every request names the ETag that was listed: bytes of two versions of an object are never put together.
-    """
+    """An object's bytes from a place on, for a thread; only the version that was listed."""
 
     def __init__(self, bucket: Bucket, item: Item, at: int) -> None:
         super().__init__()
-        self._bucket = bucket
         self._item = item
-        self._at = at
-        self._body: Body | None = None
+        self._flow = Flow(bucket, item.key, item.size, at=at, etag=item.etag)
 
     def readable(self) -> bool:
         return True
@@ -160,43 +154,16 @@ class Reading(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        """Breaks the connection off. It may be called on the loop, too, so it asks for nothing."""
-        self._let_go()
+        self._flow.close()
         super().close()
 
     async def _take(self, wanted: int) -> bytes:
-        """Gives as many bytes as wanted, or what there is."""
-        pieces: list[bytes] = []
-        wanted = min(wanted, self._item.size - self._at)
-        tries = 0
-        while wanted:
-            piece = await self._piece(wanted, last=tries == TRIES)
-            tries = 0 if piece else tries + 1
-            pieces.append(piece)
-            wanted -= len(piece)
-            self._at += len(piece)
-        return b"".join(pieces)
-
-    async def _piece(self, wanted: int, *, last: bool) -> bytes:
-        try:
-            if self._body is None:
-                self._body, _ = await self._bucket.get(self._item.key, start=self._at, etag=self._item.etag)
-            if piece := await self._body.read(wanted):
-                return piece
-            raise ConnectionError(f"it broke off at byte {self._at} of {self._item.size}")
-        except FOREIGN as error:
-            self._let_go()
-            if last or code(error):
-                raise self._unreadable(error) from error
-            return b""
-
-    def _unreadable(self, error: Exception) -> SourceError:
-        if code(error) in {"PreconditionFailed", "412"} or is_missing(error):
-            return SourceError(f"{self._item.path} was changed or removed while it was being read", hint=GONE)
         with told_as(SourceError, f"cannot read {self._item.path}", KNOWN):
-            raise error
-
-    def _let_go(self) -> None:
-        if self._body is not None:
-            self._body.close()
-        self._body = None
+            try:
+                return await self._flow.take(wanted)
+            except ClientError as error:
+                if code(error) in {"PreconditionFailed", "412"} or is_missing(error):
+                    raise SourceError(
+                        f"{self._item.path} was changed or removed while it was being read", hint=GONE
+                    ) from error
+                raise

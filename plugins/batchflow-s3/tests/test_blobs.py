@@ -1,44 +1,14 @@
 """The blob store against every promise of one, on a real server; and what only buckets do."""
 
-from contextlib import AsyncExitStack
-
 import pytest
 from batchflow_s3.blobs import s3
+from buckets import PREFIX, Objects, connected, spoil
 from gallows import Gallows
 
 from batchflow.plugin import ObjectDamaged, StoreUnavailable
-from batchflow.testing import BlobStoreContract
 from batchflow.testing.blobs import BIG, names, put, read
 
-PREFIX = "state/objects/"
 HUGE = BIG * 10
-
-
-def connected(shelf, url=None):
-    return s3(url=f"s3://{shelf.bucket}/{PREFIX}", endpoint_url=url or shelf.url, path_style=True)
-
-
-def spoil(shelf, name, at):
-    data = bytearray(shelf.get(PREFIX + name))
-    data[at] ^= 1
-    shelf.put(PREFIX + name, bytes(data))
-
-
-class Objects(BlobStoreContract):
-    @pytest.fixture
-    async def connect(self, shelf):
-        async with AsyncExitStack() as handles:
-
-            def connect():
-                handle = connected(shelf)
-                handles.push_async_callback(handle.close)
-                return handle
-
-            yield connect
-
-    @pytest.fixture
-    def damage(self, shelf):
-        return lambda name, at: spoil(shelf, name, at)
 
 
 class TestInBucket(Objects):

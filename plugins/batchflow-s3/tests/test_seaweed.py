@@ -5,8 +5,7 @@ import os
 
 import pytest
 from batchflow_s3 import sink
-from test_blobs import Objects
-from test_source import InBucket
+from buckets import InBucket, Objects
 
 from batchflow.testing import SinkContract, SourceContract
 from batchflow.testing.sink import context, part, result

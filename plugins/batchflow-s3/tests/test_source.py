@@ -1,9 +1,6 @@
 """The source against every promise of a source, on a real server; and what only buckets do."""
 
-import csv
 import gzip
-import io
-import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -11,68 +8,17 @@ from threading import Event, Thread
 import anyio
 import anyio.to_thread
 import pytest
-import zstandard
 from batchflow_s3.bucket import Bucket
 from batchflow_s3.client import Server
 from batchflow_s3.objects import Objects, Pattern
 from batchflow_s3.place import Access, place_at
 from batchflow_s3.source import s3
+from buckets import InBucket, SpoiltLines, jsonl, made
 from gallows import Gallows
 
 from batchflow.plugin import Record, SourceError
 from batchflow.testing import SourceContract
 from batchflow.testing.source import first_page, given, items_of, pages_of, told
-
-PACKERS = {"": bytes, "gz": gzip.compress, "zst": zstandard.ZstdCompressor().compress}
-
-
-def made(shelf, path, **options):
-    return s3(url=f"s3://{shelf.bucket}/{path}", endpoint_url=shelf.url, path_style=True, **{"key": "id"} | options)
-
-
-def jsonl(records):
-    return "".join(f"{json.dumps(record)}\n" for record in records).encode()
-
-
-def rows(records):
-    text = io.StringIO(newline="")
-    out = csv.writer(text)
-    out.writerow(["id", "text"])
-    out.writerows((record["id"], record["text"]) for record in records)
-    return text.getvalue().encode()
-
-
-class InBucket:
-    """Records in three objects of a folder, plain or compressed."""
-
-    def __init__(self, shelf, format):
-        self.shelf = shelf
-        self.lines, _, self.packed = format.partition(".")
-        self.format = format
-
-    def fill(self, records):
-        write = jsonl if self.lines == "jsonl" else rows
-        self.put(write(records[n * len(records) // 3 : (n + 1) * len(records) // 3]) for n in range(3))
-
-    def put(self, contents):
-        for n, data in enumerate(contents):
-            self.shelf.put(f"in/{n}.{self.format}", PACKERS[self.packed](data))
-
-    def source(self):
-        return made(self.shelf, f"in/*.{self.format}")
-
-    def remove(self):
-        for key in self.shelf.names():
-            self.shelf.delete(key)
-
-
-class SpoiltLines(InBucket):
-    def spoil(self, records):
-        half = len(records) // 2
-        self.put(
-            [jsonl(records[:half]) + b"{not json\n", b"\xff\xfe\n".join([b"[1]\n", jsonl(records[half:])]), b"{}\n"]
-        )
-        return 4
 
 
 class OnServer(SourceContract):

@@ -24,6 +24,7 @@ from batchflow.machine import drawing
 from batchflow.model.words import BILLED, Word
 
 PAGES = Path(__file__).parent.parent / "docs" / "reference"
+ANSWERED = BILLED | {Word.SINK_ERROR}  # which is no word of a provider: the row was ok, and a sink refused it
 BLOCK = re.compile(r"(<!-- from the code: (?P<name>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -83,7 +84,7 @@ def exits() -> str:
 
 def words() -> str:
     """List what becomes of each outcome word by default."""
-    rows = [f"| `{word}` | {'yes' if word in BILLED else 'no'} | {ruling(word)} |" for word in Word]
+    rows = [f"| `{word}` | {'yes' if word in ANSWERED else 'no'} | {ruling(word)} |" for word in Word]
     return "\n".join(["| word | billed | by default |", "|---|---|---|", *rows, ""])
 
 

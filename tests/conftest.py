@@ -43,6 +43,16 @@ def jumping():
         yield "asyncio", {"loop_factory": JumpingLoop}
 
 
+@pytest.fixture(scope="session")
+def forge():
+    """Begins processes that type commands, each at a tenth of what a process costs."""
+    from processes import Forge
+
+    forge = Forge()
+    yield forge
+    forge.close()
+
+
 @pytest.fixture
 async def bench(tmp_path):
     from bench import Bench

@@ -96,15 +96,19 @@ def test_yaml_is_a_sound_job_file_or_a_part_of_one(fence, tmp_path):
 
 
 @pytest.mark.parametrize("fence", of_kind("python"), ids=repr)
-def test_python_runs(fence, tmp_path, reader_env):
+def test_python_runs(fence, tmp_path, reader_env, forge):
     script = tmp_path / (fence.title or "main.py")
     script.write_text(fence.text)
-    is_test = script.name.startswith("test_")
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", script.name] if is_test else [script.name]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=tmp_path, env=reader_env, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    begin = begun_by_pytest if script.name.startswith("test_") else forge.begin
+    with begin(program=script, folder=tmp_path, env=reader_env) as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, out + err
+
+
+def begun_by_pytest(*, program, folder, env):
+    """Begins pytest on a test that a page shows."""
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", program.name]
+    return subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_the_tutorial_can_be_typed_word_by_word(tmp_path, reader_env, sim):

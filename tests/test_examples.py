@@ -6,16 +6,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from processes import BATCHFLOW
 
 from batchflow.sim import FaultPlan, Simulator
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-BATCHFLOW = str(Path(sys.executable).with_name("batchflow"))
 
 
 @pytest.fixture
@@ -27,19 +26,23 @@ def sim():
 class Reader:
     """Somebody who copied one example, and types in its folder."""
 
-    def __init__(self, folder: Path, sim: Simulator) -> None:
+    def __init__(self, folder: Path, sim: Simulator, forge) -> None:
         self.folder = folder
         self._sim = sim
+        self._forge = forge
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "BATCHFLOW_"))}
         self._env = {**kept, "ANTHROPIC_BASE_URL": sim.url, "ANTHROPIC_API_KEY": "any"}
 
     def types(self, *words: str, exit: int = 0) -> str:
-        command = [sys.executable, *words] if words[0].endswith(".py") else [BATCHFLOW, *words]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self._env, capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == exit, done.stdout + done.stderr
-        return done.stdout
+        program, *rest = words if words[0].endswith(".py") else (BATCHFLOW, *words)
+        with self._forge.begin(*rest, program=program, folder=self.folder, env=self._env) as process:
+            out, err = process.communicate()
+        assert process.returncode == exit, out + err
+        return out
+
+    def types_first(self, *words: str) -> None:
+        """Types a command where no process has imported anything yet."""
+        subprocess.run([BATCHFLOW, *words], cwd=self.folder, env=self._env, capture_output=True, check=True)
 
     def books(self) -> dict[str, int]:
         [run] = json.loads(self.types("ps", "--json"))
@@ -52,11 +55,11 @@ class Reader:
 
 
 @pytest.fixture
-def reader(request, tmp_path, sim) -> Reader:
+def reader(request, tmp_path, sim, forge) -> Reader:
     """Copies the example that the test is named after: `test_01_...` is of `examples/01-...`."""
     [example] = EXAMPLES.glob(f"{request.node.originalname.split('_')[1]}-*")
     leftovers = shutil.ignore_patterns(*(EXAMPLES / ".gitignore").read_text().split())
-    return Reader(shutil.copytree(example, tmp_path / example.name, ignore=leftovers), sim)
+    return Reader(shutil.copytree(example, tmp_path / example.name, ignore=leftovers), sim, forge)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
@@ -69,7 +72,7 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
 
 
 def test_01_smallest_answers_every_article(reader):
-    reader.types("run")
+    reader.types_first("run")
     answers = lines(reader.folder / "summaries.jsonl")
     assert sorted(str(answer["key"]) for answer in answers) == ["a1", "a2", "a3", "a4", "a5"]
     assert all(answer["word"] == "ok" and answer["text"] for answer in answers)

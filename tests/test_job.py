@@ -2,6 +2,7 @@
 
 import csv
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from batchflow.builtin.sinks.jsonl import jsonl
 from batchflow.model.errors import ConfigError, PluginError
 from batchflow.model.result import Bad
 from batchflow.model.state import RunState
-from batchflow.ports.retry import GiveUp
+from batchflow.ports.retry import GiveUp, Retry
 from batchflow.sim import FaultPlan
 
 
@@ -190,6 +191,56 @@ async def test_records_without_a_key_are_dead_letters(bench):
     assert said["row 6"] == "the key 'id' is empty"
     assert said["row 9"] == "the key 'id' is neither text nor a number"
     assert said["row 10"] == "a record is a mapping of columns, and this is of type int"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("id", "k\ud800", r"the key 'id' is 'k\ud800', which holds half a character"),
+        ("tenant", "\ud800", "the carried column 'tenant' cannot be kept: it holds half a character"),
+        ("tenant", object(), "the carried column 'tenant' cannot be kept: it is of type object, which is no JSON"),
+        ("tenant", {(1, 2): 3}, "the carried column 'tenant' cannot be kept: it is of type dict, which is no JSON"),
+        ("tenant", 1j, "the carried column 'tenant' cannot be kept: it is of type complex, which is no JSON"),
+    ],
+)
+async def test_a_record_that_cannot_be_kept_is_a_dead_letter_with_its_row_and_column(bench, column, value, said):
+    bench.simulate()
+    rows = [row | ({column: value} if row["n"] == 7 else {}) for row in records(20)]
+    report = await bench.run(bench.job(rows, rules=rules(max_requests=5, carry=["tenant"])))
+    assert (report.run.state, report.books["delivered"], report.books["unbuildable"]) == (RunState.DONE, 19, 1)
+    [letter] = bench.dead
+    assert letter.origin == "row 8"
+    assert letter.error.startswith(said)
+
+
+async def test_dates_decimals_and_bytes_are_carried_as_json_has_them(bench):
+    bench.simulate()
+    rows = [{"id": "k", "text": "x", "at": date(2024, 2, 29), "sum": Decimal("1.50"), "raw": b"\xff"}]
+    bench.check(await bench.run(bench.job(rows, rules=rules(carry=["at", "sum", "raw"]))), asked=1, good=1)
+    assert bench.good[0].carried == {"at": "2024-02-29", "sum": "1.50", "raw": "/w=="}
+
+
+UNUSABLE_RETRIES = [
+    Retry(after=None),
+    Retry(after="3"),
+    Retry(after=float("nan")),
+    Retry(after=float("inf")),
+    Retry(change=None),
+    Retry(change={"x": object()}),
+]
+
+
+@pytest.mark.parametrize("verdict", UNUSABLE_RETRIES)
+async def test_a_retry_that_nobody_can_obey_is_named_with_job_policy_and_record_and_loses_nothing(bench, verdict):
+    def decide(_failure):
+        return verdict
+
+    bench.simulate("row:number 3:overloaded")
+    with pytest.raises(
+        PluginError, match=r"job job: .*decide gave Retry.* on record 'k3' \(overloaded\), not a `Retry` whose"
+    ):
+        await bench.run(bench.job(10, retry=decide))
+    bench.check(await bench.run(bench.job(10, retry=standard())), asked=11, good=10)
 
 
 async def test_keys_may_be_what_programs_have(bench):

@@ -7,6 +7,7 @@ import shutil
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ import anyio
 import msgspec
 from anyio.to_thread import run_sync
 
+from batchflow.engine.aside import aside
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
 from batchflow.engine.duplicates import open_seen
@@ -22,6 +24,7 @@ from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
 from batchflow.engine.reconciling import reconcile
+from batchflow.engine.unready import Unready
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
 from batchflow.machine.begin import AlreadyDone, LeftPaused, PickUp, Refuse, begin, go_on
@@ -31,7 +34,8 @@ from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.money import Price
 from batchflow.model.result import Result
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Outlet, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Run, RunState, Wish
+from batchflow.model.state import Outlet as LastReceipt
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.clock import Clock
@@ -42,8 +46,10 @@ from batchflow.ports.sink import SinkContext
 from batchflow.ports.state import StateStore
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
-from batchflow.stages.kit import Kit, On, Parts
+from batchflow.stages.kit import Kit, On, Outlet, Parts
+from batchflow.stages.mend import refetch
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
+from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
 
@@ -175,23 +181,60 @@ class Batchflow:
             )
         return await self.drive(run, job.parts(self._retry), wait=wait, first=partial(revive, words=words))
 
+    async def replay(self, job: Job, run: Run, sink: str, *, wait: float | None = None) -> Report:
+        """Bring everything that a run brought to one sink to it again, from the stored answers, and go on with the run."""
+        parts = job.parts(self._retry)
+        if run.state in OPEN:
+            fingerprint = await _fingerprint(parts, run)
+            verdict = go_on(run, config=job.identity(), fingerprint=fingerprint)
+            if isinstance(verdict, Refuse):
+                raise _changed(run, verdict.what, await self.store.books(run.id))
+        lease = self._lease(f"run/{run.id}")
+        await aside(lease, partial(replay, self._kit(run, parts, lease), sink))
+        return await self.drive(run, parts, wait=wait)
+
     async def cancel(self, job: Job, run: Run) -> Report:
         """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
-        return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel)
+        return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel, bear=True)
 
     async def reconcile(self, job: Job, run: Run, rulings: Sequence[Ruling] = ()) -> Answer:
         """Look at what is in doubt or held in a run that nobody drives, and obey these rulings; nothing is sent."""
         lease = self._lease(f"run/{run.id}")
         return await reconcile(self._kit(run, job.parts(self._retry), lease), lease, rulings)
 
-    async def results(self, run: Run, job: Job, *, on: On = "ok") -> AsyncGenerator[Sequence[Result]]:
-        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it."""
+    async def refetch(self, job: Job, run: Run, batch: str) -> str:
+        """Fetch the stored answers of a batch again where they are damaged; say what stands in the way, if anything does."""
+        lease = self._lease(f"run/{run.id}")
+        kit = self._kit(run, job.parts(self._retry), lease)
+        trouble = await aside(lease, partial(refetch, kit, batch))
+        return trouble.why if trouble is not None else ""
+
+    async def results(
+        self,
+        run: Run,
+        job: Job,
+        *,
+        on: On = "ok",
+        on_damage: Callable[[Batch, int, errors.ObjectDamaged], None] | None = None,
+    ) -> AsyncGenerator[Sequence[Result]]:
+        """Stream what a run has brought home so far, batch by batch in the order they came, checked as the sinks got it.
+
+        `on_damage` is told of each batch that cannot be given whole, and how many rows of it were; without it, the first
+        damaged object ends the stream.
+        """
         kit = self._kit(run, job.parts(self._retry), self._lease(f"run/{run.id}"))
         after = ""
         while batches := await self.store.find(Batch, {"run": run.id, "state": ANSWERED}, after=after):
             for batch in batches:
-                async for chunk in rows_for(kit, batch, on):
-                    yield chunk
+                given = 0
+                try:
+                    async for chunk in rows_for(kit, batch, on):
+                        given += len(chunk)
+                        yield chunk
+                except errors.ObjectDamaged as damage:
+                    if on_damage is None:
+                        raise
+                    on_damage(batch, given, damage)
             after = batches[-1].id
 
     async def drive(
@@ -201,14 +244,18 @@ class Batchflow:
         *,
         wait: float | None = None,
         first: Callable[[Kit], Awaitable[object]] | None = None,
+        bear: bool = False,
     ) -> Report:
-        """Drive one run under its lease; `first` is done before anything else."""
+        """Drive one run under its lease; `first` is done before anything else.
+
+        A sink that cannot be opened stops it before anything is done, unless it is to `bear` with that: then its parts wait.
+        """
         lease = self._lease(f"run/{run.id}")
         await lease.take_over()
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease, await self._newest(run))
-            await self._open_sinks(kit, stack)
+            kit = replace(kit, parts=replace(parts, outlets=await self._open_sinks(kit, stack, bear=bear)))
             await self._refuse_missing_sinks(kit)
             await self._begin(kit, run)
             if first is not None:
@@ -246,18 +293,25 @@ class Batchflow:
         await _wake(kit)
         await reopen(kit)
 
-    async def _open_sinks(self, kit: Kit, stack: AsyncExitStack) -> None:
+    async def _open_sinks(self, kit: Kit, stack: AsyncExitStack, *, bear: bool) -> list[Outlet]:
         """Open every sink before any money is spent."""
+        opened: list[Outlet] = []
         for outlet in kit.parts.outlets:
-            last = await self.store.get(Outlet, f"{kit.run}/{outlet.name}")
-            context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=last is None)
+            last = await self.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
+            fresh = last is None or last.receipt is None
+            context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
             stack.push_async_callback(outlet.sink.close)
             try:
                 await outlet.sink.open(context, last.receipt if last else None)
             except errors.SinkError as error:
+                if bear:
+                    opened.append(replace(outlet, sink=Unready(outlet.sink, error)))
+                    continue
                 if await self.store.get(Run, kit.run) is not None:
                     raise
                 raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
+            opened.append(outlet)
+        return opened
 
     async def _refuse_missing_sinks(self, kit: Kit) -> None:
         """Parts that wait for a sink which the job has no longer would wait for ever."""

@@ -19,7 +19,17 @@ from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
-from batchflow.ports.sink import Completing, Part, Promise, Receipt, Releasing, Sink, SinkContext
+from batchflow.ports.sink import (
+    Completing,
+    Part,
+    Promise,
+    Receipt,
+    Refusal,
+    Releasing,
+    Sink,
+    SinkContext,
+    Written,
+)
 from batchflow.ports.source import Source
 
 __all__ = [
@@ -50,6 +60,7 @@ __all__ = [
     "Promise",
     "Receipt",
     "Record",
+    "Refusal",
     "Register",
     "Releasing",
     "Result",
@@ -70,6 +81,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Word",
+    "Written",
     "checked_name",
     "hookimpl",
     "is_name",

@@ -2,18 +2,18 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
-from ordinary import AS_ORDINARY
 
 from batchflow.sim import FaultPlan, Simulator
 
 MAIN = "from batchflow.cli import main; main()"
-LIMITED = "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({limit}, r.RLIM_INFINITY)); "
 # The process weighs itself: what the system says of a child includes the test process that it was forked from.
 WEIGHED = "import atexit, shutil; atexit.register(shutil.copy, '/proc/self/status', {path!r}); "
 KEY = "sk-good-key"
@@ -50,8 +50,8 @@ class Said:
 class Folder:
     """A job folder."""
 
-    def __init__(self, path: Path, sim: Simulator) -> None:
-        self.path, self.sim = path, sim
+    def __init__(self, path: Path, sim: Simulator, forge) -> None:
+        self.path, self.sim, self._forge = path, sim, forge
 
     def job(self, *, source=SOURCE, request=REQUEST, sinks=SINKS, url="", batch=1000, text=None):
         job = JOB.format(url=url or self.sim.url, source=source, request=request, sinks=sinks, batch=batch)
@@ -61,18 +61,24 @@ class Folder:
         rows = [{"id": f"k{n}", "text": f"text {n}"} for n in range(start, start + count)]
         (self.path / name).write_text("".join(f"{json.dumps(row)}\n" for row in rows))
 
-    def begin(self, *words, env=None, limit=None, ordinary=False, stdout=subprocess.PIPE):
+    def begin(self, *words, env=None, limit=None, ordinary=False, stdout=PIPE):
         """Begins a command; `limit` is the most bytes it may write into one file, as a full disk would have it."""
+        first = [("ordinary:become",)] if ordinary else []
         if limit is not None:
-            code = LIMITED.format(limit=limit) + MAIN
-        elif ordinary:
-            code = AS_ORDINARY + MAIN
-        else:
-            code = WEIGHED.format(path=str(self.path / "status")) + MAIN
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *words], cwd=self.path, env=clean() | {"KEY": KEY} | (env or {}), text=True,
-            stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE,
+            first.append(("resource:setrlimit", resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)))
+        env = clean() | {"KEY": KEY} | (env or {})
+        return self._forge.begin(*words, folder=self.path, env=env, stdout=stdout, first=first)
+
+    def type_and_weigh(self, *words):
+        """Types a command in a process that is no fork; gives the most memory that it had, in KiB, too."""
+        status = self.path / "status"
+        code = WEIGHED.format(path=str(status)) + MAIN
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], cwd=self.path, env=clean() | {"KEY": KEY}, text=True, capture_output=True,
+            stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return Said(done.returncode, done.stdout, done.stderr), int(line.split()[1])
 
     def type_as_ordinary_user(self, *words):
         """Types a command as somebody to whom the permissions of files apply."""
@@ -108,12 +114,6 @@ class Folder:
         return sorted(row["key"] for row in self.lines())
 
     @property
-    def peak(self):
-        """The most memory that the last command had, in KiB."""
-        [line] = [line for line in (self.path / "status").read_text().splitlines() if line.startswith("VmHWM")]
-        return int(line.split()[1])
-
-    @property
     def asked(self):
         return self.sim.stats()["requests_accepted"]
 
@@ -136,7 +136,7 @@ def clean():
 
 
 @pytest.fixture
-def folder_of(tmp_path):
+def folder_of(tmp_path, forge):
     """Opens a folder with a sound job of three records; fault flags and options are the simulator's."""
     started = []
 
@@ -144,7 +144,7 @@ def folder_of(tmp_path):
         plan = FaultPlan.parse(flags)
         sim = Simulator(**{"speed": 3600, "duration": 60, "faults": plan, "keys": {KEY: "wrkspc_1"}, **options}).start()
         started.append(sim)
-        folder = Folder(tmp_path, sim)
+        folder = Folder(tmp_path, sim, forge)
         folder.job()
         folder.records()
         return folder

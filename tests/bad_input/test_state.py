@@ -76,7 +76,7 @@ def test_a_damaged_chunk_of_requests_is_never_sent(folder):
     [chunk] = folder.state.rglob("requests")
     sound = chunk.read_bytes()
     spoil(chunk)
-    said = folder.type("run").has(str(chunk), "checksum differs", "Put it back from a copy", "batchflow cancel")
+    said = folder.type("run").has(str(chunk), "checksum differs", "Put it back from a copy", "batchflow doctor")
     assert (said.code, folder.asked) == (9, 0)
     run = folder.ps()
     assert (run["books"]["waiting"], run["books"]["in_flight"], run["money"]["reserved"]) == (3, 0, 0.0)

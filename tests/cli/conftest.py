@@ -45,10 +45,11 @@ class Said:
 class Shop:
     """A job folder at work."""
 
-    def __init__(self, folder: Path, sim: Simulator, capfd) -> None:
+    def __init__(self, folder: Path, sim: Simulator, capfd, forge) -> None:
         self.folder = folder
         self.sim = sim
         self._capfd = capfd
+        self._forge = forge
         self._processes = []
 
     def write(self, *, records=4, more="", url="", key="key", text="water in the kitchen"):
@@ -64,8 +65,14 @@ class Shop:
         out, err = self._capfd.readouterr()
         return Said(code, out, err)
 
-    def process(self, *words, env=None) -> subprocess.Popen[str]:
+    def process(self, *words):
         """Type a command, as a process of its own."""
+        process = self._forge.begin(*words, folder=self.folder)
+        self._processes.append(process)
+        return process
+
+    def cold(self, *words, env=None) -> subprocess.Popen[str]:
+        """Type a command, as a process that is no fork: it begins with nothing imported."""
         process = subprocess.Popen(
             [*COMMAND, *words], cwd=self.folder, env={**os.environ, **(env or {})}, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -118,7 +125,7 @@ def simulate():
 
 
 @pytest.fixture
-def shop_of(tmp_path, monkeypatch, capfd):
+def shop_of(tmp_path, monkeypatch, capfd, forge):
     """Open a shop in front of a simulator."""
     for name in [*os.environ]:
         if name.startswith(("ANTHROPIC_", "BATCHFLOW_")) or name.lower().endswith("_proxy"):
@@ -128,7 +135,7 @@ def shop_of(tmp_path, monkeypatch, capfd):
     shops = []
 
     def make(sim, **how):
-        shop = Shop(tmp_path, sim, capfd)
+        shop = Shop(tmp_path, sim, capfd, forge)
         shop.write(**how)
         shops.append(shop)
         return shop

@@ -25,7 +25,7 @@ def test_the_demo_runs_twice_and_heeds_neither_the_users_account_nor_a_proxy(sho
     env |= {"ANTHROPIC_API_KEY": "mine", "ANTHROPIC_BASE_URL": proxy, "ANTHROPIC_AUTH_TOKEN": "mine too"}
     env |= {"BATCHFLOW_HOME": str(shop.folder / "home")}
     for _ in range(2):
-        process = shop.process("demo", env=env)
+        process = shop.cold("demo", env=env)
         out, err = process.communicate(timeout=120)
         assert process.returncode == Exit.DELIVERED, err
         assert out == ""

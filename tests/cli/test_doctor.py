@@ -77,6 +77,47 @@ def test_a_held_batch_is_explained_and_its_words_are_offered(simulate, shop_of):
     assert [words.split()[1] for words in one["say"]] == ["reconcile"] * 3
 
 
+KEYS = {"one": "org/a", "also-one": "org/a", "two": "org/b"}
+
+
+@pytest.fixture
+def lost(simulate, shop_of):
+    """Open a shop whose batch was lost under key `one` and is held; the job has another key, or none, by now."""
+    sim = simulate("create:1:status,status=500", keys=KEYS)
+
+    def opened(key):
+        shop = shop_of(sim, key="one", more="submit: {grace: 1s, on_absent: hold}")
+        assert quickly() == Exit.PAUSED
+        shop.write(key=key, more="submit: {grace: 1s, on_absent: hold}")
+        return shop
+
+    return opened
+
+
+@pytest.mark.parametrize("key", ["two", "also-one", "${env:NOBODY_HAS_SET_THIS}"])
+def test_no_word_is_offered_that_the_key_of_the_job_may_not_be_good_for(lost, key):
+    """Nobody is asked whose account it is, so it may only be offered to find out."""
+    shop = lost(key)
+    _, [one] = findings(shop)
+    assert [words.split()[3] for words in one["say"]] == [one["subject"][:16], "--give-up"]
+    calls = shop.sim.stats()["calls"]
+    shop("doctor")
+    assert shop.sim.stats()["calls"] == calls
+    if "$" not in key:
+        assert "only a key of the same workspace can tell" in one["sentence"]
+
+
+@pytest.mark.parametrize(("key", "obeyed"), [("two", False), ("also-one", True)])
+def test_what_doctor_sends_one_to_offers_the_word_where_it_is_obeyed(lost, key, obeyed):
+    shop = lost(key)
+    _, [one] = findings(shop)
+    [run, batch] = one["say"][0].split()[2:]
+    told = shop("reconcile", run, batch)
+    offered = f"--absent {batch}" in told.err
+    assert offered is obeyed, told.err
+    assert (shop("reconcile", run, "--absent", batch).code == Exit.DELIVERED) is obeyed
+
+
 def test_a_batch_in_doubt_without_a_driver_is_to_be_resumed(simulate, shop_of):
     sim = simulate("create:1:reset_after", "list:2+:status,status=503")
     shop = shop_of(sim, more="submit: {patience: 2s}")
@@ -181,6 +222,83 @@ def test_a_damaged_object_is_found_by_its_checksum_and_a_quick_look_does_not_see
     assert findings(shop, "--quick") == (Exit.DELIVERED, [])
     requests.write_bytes(before[:-1])
     assert findings(shop, "--quick")[0] == Exit.STORE
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged"])
+def test_answers_of_a_finished_run_are_fetched_again_while_the_provider_has_them(shop, how):
+    shop("run")
+    delivered = shop("results").out
+    [results] = objects(shop, "results")
+    results.unlink() if how == "missing" else results.write_bytes(results.read_bytes()[:-9] + b"something")
+    _, [one] = findings(shop)
+    assert (one["repair"], one["say"]) == (True, ["batchflow doctor --repair"])
+    assert "cancel" not in one["sentence"]
+    said = shop("doctor", "--repair")
+    assert said.code == Exit.DELIVERED, said.err
+    assert "were fetched again, at no cost" in said.err
+    assert findings(shop) == (Exit.DELIVERED, [])
+    assert sorted(shop("results").out.splitlines()) == sorted(delivered.splitlines())
+    [run] = shop("ps", "--json").facts
+    assert (run["state"], shop.asked, len(shop.lines())) == ("done", 4, 4)
+
+
+def test_answers_that_the_provider_has_no_longer_are_said_to_be_gone(shop):
+    shop("run")
+    shop.sim.clock.advance(30 * 86400)
+    objects(shop, "results")[0].unlink()
+    said = shop("doctor", "--repair")
+    assert said.code == Exit.STORE
+    assert "the provider keeps them for 29 days" in said.err
+    assert "from a copy of the state folder" in said.err
+    assert "4 answers are concerned" in said.err
+
+
+def test_answers_are_not_fetched_with_another_accounts_key(simulate, shop_of):
+    shop = shop_of(simulate(keys=KEYS), key="one")
+    shop("run")
+    objects(shop, "results")[0].unlink()
+    shop.write(key="two")
+    said = shop("doctor", "--repair")
+    assert said.code == Exit.STORE
+    assert "under another key" in said.err
+    shop.write(key="also-one")
+    assert shop("doctor", "--repair").code == Exit.DELIVERED
+
+
+def test_a_run_whose_job_is_gone_says_why_nothing_could_be_fetched(shop):
+    shop("run")
+    objects(shop, "results")[0].unlink()
+    (shop.folder / "batchflow.yaml").unlink()
+    said = shop("doctor", "--repair")
+    assert said.code == Exit.STORE
+    assert "not repaired:" in said.err
+    assert "batchflow.yaml" in said.err
+
+
+def test_what_is_offered_for_damaged_requests_that_were_not_sent_can_be_typed(simulate, shop_of):
+    shop = shop_of(simulate("create::status,status=429,retry_after=300"))
+    process = shop.process("run")
+    while "429" not in (line := process.stderr.readline()):
+        assert line, "it ended before it was told to wait"
+    process.kill()
+    process.wait()
+    objects(shop, "requests")[0].unlink()
+    _, found = findings(shop)
+    one = only(found, "is missing")
+    [words] = one["say"]
+    assert "Nothing of it was sent" in one["sentence"]
+    said = shop(*words.split()[1:])
+    assert said.code == Exit.DELIVERED, said.err
+
+
+@pytest.mark.parametrize("kind", ["requests", "context"])
+def test_nothing_that_would_be_refused_is_offered_for_what_only_a_copy_brings_back(shop, kind):
+    shop("run")
+    objects(shop, kind)[0].unlink()
+    _, [one] = findings(shop)
+    assert (one["say"], one["repair"]) == ([], False)
+    assert "cancel" not in one["sentence"]
+    assert "from a copy of the state folder" in one["sentence"]
 
 
 def test_an_orphan_is_removed_only_when_that_is_asked_for(shop):

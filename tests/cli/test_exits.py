@@ -117,7 +117,7 @@ def test_a_plugin_that_fails_is_8_and_is_named(shop, tmp_path):
     )
     file = shop.folder / "batchflow.yaml"
     file.write_text(file.read_text().replace("{type: jsonl, path: out.jsonl}", "{type: broken}"))
-    process = shop.process("run", env={"PYTHONPATH": str(plugins)})
+    process = shop.cold("run", env={"PYTHONPATH": str(plugins)})
     _, err = process.communicate(timeout=60)
     assert process.returncode == Exit.PLUGIN, err
     assert "faulty" in err
@@ -166,7 +166,7 @@ def test_left_in_flight_is_10_and_the_same_command_goes_on(simulate, shop_of):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_130_and_loses_nothing(simulate, shop_of, number):
     shop = shop_of(simulate(speed=1))
-    process = shop.process("run")
+    process = shop.cold("run")
     seen = ""
     while "submitted" not in seen:
         seen = process.stderr.readline()
@@ -185,7 +185,7 @@ def test_a_signal_is_130_and_loses_nothing(simulate, shop_of, number):
 def test_a_second_signal_stops_in_mid_call_and_the_next_run_finds_what_was_sent(simulate, shop_of, number):
     """The API has taken the batch and holds its reply back: who does not wait for it must not pay for it again."""
     shop = shop_of(simulate("create:1:slow,seconds=600"))
-    process = shop.process("run")
+    process = shop.cold("run")
     while not shop.sim.stats()["batches_created"]:
         assert process.poll() is None
     process.send_signal(number)
@@ -214,7 +214,7 @@ def test_a_reader_that_has_had_enough_is_no_error(shop):
     shop("run")
     process = shop.process("results")
     process.stdout.close()
-    process.wait(timeout=60)
+    process.wait()
     assert process.returncode == Exit.DELIVERED, process.stderr.read()
 
 
@@ -226,7 +226,7 @@ def test_the_page_of_exit_codes_says_what_the_code_says():
 
 
 def test_a_process_leaves_with_the_code(shop):
-    process = shop.process("run", "nowhere.yaml")
+    process = shop.cold("run", "nowhere.yaml")
     _, err = process.communicate(timeout=60)
     assert process.returncode == Exit.CONFIG
     assert "there is no job file nowhere.yaml" in err

@@ -84,6 +84,21 @@ def test_what_a_word_costs_if_it_is_wrong_is_said_and_recorded(held):
     assert said.facts["next"].startswith("batchflow resume")
 
 
+def test_what_was_paid_twice_is_not_called_asked_again(held):
+    _, doubt = only_doubt(held)
+    remote = held.sim.batches[0].id
+    held("reconcile", "--absent", doubt["batch"])
+    assert held("resume").code == Exit.DELIVERED
+    assert "of it" not in held("report").out
+    assert held("reconcile", "triage", "--batch-id", remote).code == Exit.DELIVERED
+    told = held("report").out
+    assert "was paid twice" in told
+    assert "asked again" not in told
+    [run] = held("ps", "--json").facts
+    assert run["money"]["twice"] == run["money"]["waste"] > 0
+    assert held("doctor").code == Exit.DELIVERED
+
+
 def test_giving_up_ends_the_run_without_sending_anything(held):
     _, doubt = only_doubt(held)
     assert held("reconcile", "--give-up", doubt["batch"]).code == Exit.DELIVERED
@@ -138,6 +153,14 @@ def test_a_live_driver_is_told_and_obeys(busy):
     while not shop.asked:
         assert process.poll() is None
     assert shop.sim.stats()["creates"] == 2
+
+
+def test_a_cancel_told_to_the_driver_says_what_is_settled_first(busy):
+    shop, _ = busy
+    said = shop("cancel")
+    assert said.code == Exit.DELIVERED, said.err
+    assert "(4 requests) is in doubt" in said.err
+    assert "the wish to cancel is remembered" in said.err
 
 
 def test_a_driver_that_died_is_not_waited_for(busy):

@@ -7,7 +7,7 @@ from batchflow.cli.exits import Exit
 
 
 def test_it_says_where_it_listens_and_ends_at_a_signal(shop):
-    process = shop.process("sim", "--port", "0", "--fault", "create:1:reset_after")
+    process = shop.cold("sim", "--port", "0", "--fault", "create:1:reset_after")
     line = process.stdout.readline().strip()
     assert line.startswith("export ANTHROPIC_BASE_URL=http://127.0.0.1:")
     assert process.stdout.readline().strip() == "export ANTHROPIC_API_KEY=simulated"

@@ -69,6 +69,31 @@ def test_a_misspelt_option_hides_nothing_else_of_its_job(told):
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "request_", "said"),
+    [
+        ("{type: csv, path: in.csv, key: id, max_record: lots}", '{prompt: "{{ txt }}"}', ["a size", "'txt'"]),
+        ("{type: jsonl, path: in.jsonl, key: id}", '{override: [a], stream: true, prompt: "{{ txt }}"}', ["text", "stream", "'txt'"]),
+        ("{type: jsonl, path: in.jsonl, key: id}", "{stream: true, prompt: {file: none.md}}", ["none.md", "stream"]),
+        ("{type: jsonl, path: in.jsonl, key: id}", '{stream: true, system: {file: none.md}, prompt: "{{ txt }}"}', ["none.md", "stream", "'txt'"]),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_wrong_hides_nothing_else_of_its_part(told, source, request_, said):
+    found = told("jobs:\n" + job("a", source=source, request=request_))
+    assert len(found) == len(said), found
+    assert all(any(what in problem for problem in found) for what in said), found
+
+
+def test_a_wrong_value_of_a_sink_hides_nothing_else_of_the_sink(told, tmp_path):
+    (tmp_path / "folder").mkdir()
+    text = job("a").replace("{type: jsonl, path: a.jsonl}", "{type: jsonl, path: folder, if_exists: appendd}")
+    found = told("jobs:\n" + text)
+    assert [("if_exists" in one or "append" in one, "is a folder" in one) for one in found] in (
+        [(False, True), (True, False)],
+        [(True, False), (False, True)],
+    )
+
+
 def test_what_a_misspelt_option_may_have_caused_is_not_told_beside_it(told):
     source = "{type: jsonl, path: in.jsonl, key: id, encodin: utf-16}"
     found = told("jobs:\n" + job("a", source=source))

@@ -3,6 +3,7 @@
 import pytest
 
 from batchflow.cli.exits import Exit
+from batchflow.sim import FaultPlan
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def test_a_run_is_paused_by_its_driver(flying):
     said = shop("pause", "triage")
     assert said.code == Exit.DELIVERED, said.err
     assert f"pid {process.pid}" in said.err
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate()
     assert process.returncode == Exit.PAUSED, err
     assert shop("ps", "--json").facts[0]["state"] == "paused"
     shop.sim.clock.advance(4000)
@@ -32,7 +33,7 @@ def test_a_run_is_canceled_by_its_driver_and_what_was_answered_is_kept(flying):
     shop, process = flying
     said = shop("cancel", "triage")
     assert said.code == Exit.DELIVERED, said.err
-    process.communicate(timeout=30)
+    process.communicate()
     [run] = shop("ps", "--json").facts
     assert run["state"] == "canceled"
     assert run["balanced"] is True
@@ -56,7 +57,7 @@ def test_a_run_that_is_being_canceled_says_so(simulate, shop_of):
         assert "canceling" in said.out
         assert "draining" not in said.out
     sim.clock.advance(2e6)
-    process.communicate(timeout=30)
+    process.communicate()
     [run] = shop("ps", "--json").facts
     assert (run["state"], run["standing"]) == ("canceled", "canceled")
 
@@ -161,3 +162,46 @@ def test_a_run_whose_driver_was_killed_is_canceled_at_once(flying):
     assert said.code == Exit.DELIVERED, said.err
     assert "does not answer" not in said.err
     assert shop("ps", "--json").facts[0]["state"] == "canceled"
+
+
+def test_cancel_of_a_held_batch_says_that_it_is_remembered_and_what_comes_first(simulate, shop_of):
+    sim = simulate("create:1:reset_after", "list:2+:status,status=503", keys={"one": "org/a", "two": "org/b"})
+    more = "submit: {grace: 1s, patience: 1s}"
+    shop = shop_of(sim, key="one", more=more)
+    assert shop("run").code == Exit.UNREACHABLE
+    sim.set_faults(FaultPlan())
+    shop.write(key="two", more=more)
+    said = shop("cancel")
+    assert said.code == Exit.PAUSED, said.err
+    assert "is held" in said.err
+    assert "to be canceled" in said.err
+    assert "the wish to cancel is remembered" in said.err
+    assert "to be canceled" in shop("ps").out
+    shop.write(key="one", more=more)
+    said = shop(*said.err.splitlines()[-1].split("`")[1].split()[1:])
+    assert shop("ps", "--json").facts[0]["state"] == "canceled", said.err
+    assert shop.asked == 4
+
+
+@pytest.mark.parametrize("how", ["deleted", "edited"])
+def test_a_run_whose_output_file_was_spoiled_can_still_be_canceled(simulate, shop_of, how):
+    """Refused, what is at the provider would go on and be paid for, and nothing that may be typed could stop it."""
+    sim = simulate(cancel_delay=1.0, duration=600)
+    shop = shop_of(sim, records=8, more="batch: {max_requests: 4}\nsubmit: {in_flight: 1}")
+    process = shop.process("run")
+    while not shop.lines() or not shop("ps", "--json").facts[0]["books"]["delivered"]:
+        assert process.poll() is None, process.stderr.read()
+    process.kill()
+    process.wait()
+    sim.set_faults(FaultPlan.parse(["create::duration,seconds=1000000"]))
+    out = shop.folder / "out.jsonl"
+    out.unlink() if how == "deleted" else out.write_text(out.read_text()[:-30])
+    assert shop("resume").code == Exit.IN_FLIGHT
+    said = shop("cancel")
+    assert said.code == Exit.PAUSED, said.err
+    assert "out.jsonl" in said.err
+    [run] = shop("ps", "--json").facts
+    assert run["books"]["in_flight"] == run["books"]["waiting"] == run["money"]["reserved"] == 0
+    given = len(shop("results").out.splitlines())
+    assert given == run["books"]["collected"] + run["books"]["delivered"]
+    assert shop("doctor").code == Exit.PAUSED

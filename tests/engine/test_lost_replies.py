@@ -157,6 +157,7 @@ async def test_a_late_twin_is_stopped_joined_and_booked(bench):
     assert bench.told("batch.twin")
     second = stats["rows_billed"] - 20
     assert (report.books["waste"] > 0) == (second > 0)
+    assert report.books["twice"] == report.books["waste"]
 
 
 async def test_a_twin_that_comes_after_its_batch_was_collected_is_booked_as_waste(bench):
@@ -165,7 +166,7 @@ async def test_a_twin_that_comes_after_its_batch_was_collected_is_booked_as_wast
     report = await bench.run(job)
     bench.check(report, good=30)
     assert bench.told("batch.twin")
-    assert report.books["waste"] > 0
+    assert report.books["waste"] == report.books["twice"] > 0
     assert report.books["paid"] > report.books["waste"]
 
 

@@ -134,7 +134,7 @@ async def test_a_record_of_more_requests_than_a_batch_holds_is_still_asked(bench
 
 async def test_a_builder_that_fails_is_named_with_its_record_and_loses_nothing(bench):
     bench.simulate()
-    with pytest.raises(PluginError, match=r"'k7' \(row 8\).*ZeroDivisionError"):
+    with pytest.raises(PluginError, match=r"^job job: .*'k7' \(row 8\).*ZeroDivisionError"):
         await bench.run(
             bench.job(20, request=lambda row: ask(row) if row["n"] != 7 else 1 / 0, rules=rules(max_requests=5))
         )
@@ -212,3 +212,22 @@ async def test_a_job_that_was_done_is_not_paid_for_again(bench):
 
 def write(path: Path, rows):
     path.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (Record("k\ud800", {"text": "x"}, "row 7"), r"'k\ud800' \(str\) as its key with record 'k\ud800' \(row 7\)"),
+        (
+            Record("k7", {"text": "x", "tenant": 1j}, "row 7"),
+            r"1j \(complex\) as the carried column 'tenant' with record 'k7'",
+        ),
+        (Unreadable("row 7", "no UTF-8", key="k\ud800"), r"'k\ud800' \(str\) as its key with record"),
+    ],
+)
+async def test_what_a_source_gives_and_nobody_can_write_down_is_laid_at_its_door(bench, record, said):
+    bench.simulate()
+    source = Pages(some(0, 5), [*some(5, 2), record])
+    with pytest.raises(PluginError, match=said.replace("\\ud", r"\\ud")) as caught:
+        await bench.run(bench.job(source=source, rules=rules(carry=["tenant"], max_requests=5)))
+    assert str(caught.value).startswith("job job: tests.engine.test_reading.Pages gave ")

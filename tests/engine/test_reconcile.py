@@ -74,10 +74,73 @@ async def test_absent_by_an_operators_word_is_sent_again_and_written_down(bench)
     bench.check(await bench.run(job), asked=20, good=20)
 
 
-async def test_absent_said_wrongly_is_found_out_and_booked_as_waste(bench):
-    sim, job, run, batch = await held(bench, *HIDDEN, "create:1:duration,seconds=5")
+@pytest.mark.parametrize("duration", [1.0, 600.0], ids=["ended", "at work"])
+async def test_absent_that_was_true_when_it_was_said_is_held_against_the_listing_before_anything_is_sent(
+    bench, duration
+):
+    """The listing has caught up since: sent on that word, the rows would be paid for twice."""
+    sim, job, run, batch = await held(bench, *HIDDEN, duration=duration)
+    answer, batches = await ruled(bench, job, run, Absent(batch.id, batch.token))
+    assert (answer.said[0].done, batches[batch.id].state) == (True, BatchState.DRAFTED)
+    sim.batches[0].fate.unlisted_until = 0.0
+    report = await bench.run(job)
+    bench.check(report, asked=20, good=20)
+    assert (sim.stats()["creates"], report.books["waste"]) == (1, 0)
+
+
+async def test_absent_is_not_believed_of_what_the_listing_shows_at_that_moment(bench):
+    sim, job, run, batch = await held(bench, *HIDDEN, duration=600.0)
+    sim.batches[0].fate.unlisted_until = 0.0
+    answer, batches = await ruled(bench, job, run, Absent(batch.id, batch.token))
+    assert not answer.said[0].done
+    assert f"it is running as {sim.batches[0].id}" in answer.said[0].text
+    bench.check(await bench.run(job), asked=20, good=20)
+    assert batches[batch.id].state is BatchState.RUNNING
+
+
+async def test_absent_said_in_the_face_of_look_alikes_is_obeyed_and_one_that_comes_later_is_not_covered_by_it(bench):
+    sim, job, run, batch = await held(bench, NEVER, duration=300)
+    await elsewhere(sim)
+    await elsewhere(sim)
+    answer, _ = await ruled(bench, job, run, Absent(batch.id, batch.token))
+    assert answer.said[0].done
+    await elsewhere(sim)
+    report = await bench.run(job)
+    assert (report.run.state, sim.stats()["creates"]) == (RunState.PAUSED, 1 + 3)
+    answer, _ = await ruled(bench, job, run, Absent(batch.id, batch.token))
+    assert answer.said[0].done
+    bench.check(await bench.run(job), asked=60 + 20, good=20)
+
+
+async def test_absent_said_with_one_key_sends_nothing_with_another_accounts(bench):
+    """Whoever has the other key sees none of what the first may have made."""
+    sim = bench.simulate(*HIDDEN, keys={"one": "org/a", "two": "org/b"}, duration=1.0)
+    job = bench.job(20, rules=rules(**HELD))
+    run = (await bench.run(job, provider=bench.provider(api_key=Secret("one")))).run
+    sim.set_faults(FaultPlan())
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {"state": BatchState.HELD})
+    word = Absent(batch.id, batch.token)
+    answer, _ = await ruled(bench, job, run, word, provider=bench.provider(api_key=Secret("one")))
+    assert answer.said[0].done
+    report = await bench.run(job, provider=bench.provider(api_key=Secret("two")))
+    assert (report.run.state, sim.stats()["creates"]) == (RunState.PAUSED, 1)
+    assert "another key" in report.run.why
+
+
+async def test_nothing_is_sent_on_an_operators_word_while_the_listing_cannot_be_read(bench):
+    sim, job, run, batch = await held(bench, *HIDDEN)
     await ruled(bench, job, run, Absent(batch.id, batch.token))
     sim.batches[0].fate.unlisted_until = 0.0
+    sim.set_faults(FaultPlan.parse(["list:1+2+3:status,status=503"]))
+    bench.check(await bench.run(job), asked=20, good=20)
+    assert sim.stats()["creates"] == 1
+
+
+async def test_absent_said_wrongly_is_found_out_and_booked_as_waste(bench):
+    sim, job, run, batch = await held(bench, *HIDDEN, "create:1:duration,seconds=5", duration=600)
+    await ruled(bench, job, run, Absent(batch.id, batch.token))
+    sim.batches[0].fate.unlisted_until = sim.clock.now() + 60  # after it is sent again
     report = await bench.run(job)
     bench.check(report, asked=40, good=20)
     assert bench.told("batch.twin")

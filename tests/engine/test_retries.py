@@ -63,6 +63,7 @@ async def test_an_answer_that_was_cut_off_is_asked_again_with_more_room(bench):
     report = await bench.run(job)
     bench.check(report, good=10)
     assert report.books["waste"] > 0
+    assert report.books["twice"] == 0
     assert max(result.attempt for result in bench.good) > 1
     assert all(result.stop_reason == "end_turn" for result in bench.good)
 

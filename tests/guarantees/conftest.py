@@ -1,7 +1,6 @@
 """What is told on a bench is told in its time."""
 
 import pytest
-from crashes import Forge
 
 from batchflow.sim import Simulator
 
@@ -9,13 +8,6 @@ from batchflow.sim import Simulator
 @pytest.fixture(scope="session")
 def anyio_backend(jumping):
     return jumping
-
-
-@pytest.fixture(scope="module")
-def forge():
-    forge = Forge()
-    yield forge
-    forge.close()
 
 
 @pytest.fixture(scope="module")

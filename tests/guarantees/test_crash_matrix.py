@@ -6,6 +6,7 @@ what stands in every sink is what a run that nobody disturbed puts there.
 """
 
 import random
+from collections import Counter
 from itertools import count
 
 import pytest
@@ -80,23 +81,18 @@ def test_killed_at_a_few_steps_it_goes_on_and_pays_once(matrix, quiet):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lane", range(LANES))
-def test_killed_at_any_step_it_goes_on_and_pays_once(matrix, quiet, lane):
-    points, _ = quiet
-    for point in lane_of(points, lane):
-        matrix.tell(point)
-    matrix.check()
-    assert matrix.told > 10
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lane", range(LANES))
-def test_killed_again_during_the_recovery_it_goes_on_and_pays_once(matrix, quiet, lane, request):
-    points, _ = quiet
+def test_killed_at_any_step_and_again_during_the_recovery_it_goes_on_and_pays_once(story, quiet, lane, request):
+    points, outcome = quiet
+    once, twice = Matrix(story, outcome), Matrix(story, outcome)
     every = request.config.getoption("--all-kills")
     dice = random.Random(lane)
     firsts = lane_of(points, lane)
-    for first in firsts if every else dice.choices(firsts, k=-(-PAIRS // LANES)):
-        recovery = list(matrix.tell(first).values())
-        for second in recovery if every else [dice.choice(recovery)]:
-            matrix.tell(first, second)
-    matrix.check(noise=0.25)  # two recoveries take the same steps less surely than two undisturbed runs
+    again = Counter(dice.choices(range(len(firsts)), k=-(-PAIRS // LANES)))
+    for number, first in enumerate(firsts):
+        recovery = list(once.tell(first).values())
+        for second in recovery if every else dice.choices(recovery, k=again[number]):
+            twice.tell(first, second)
+    once.check()
+    twice.check(noise=0.5)  # two recoveries take the same steps far less surely than two undisturbed runs
+    assert once.told > 10
+    assert twice.told >= PAIRS // LANES

@@ -5,11 +5,11 @@ places of its own choosing (tests/support/places.py), the one who takes over typ
 """
 
 import json
-import os
 import signal
 import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -45,20 +45,30 @@ class Sleeper(Workplace):
         self.began = time.time()
         records = [json.dumps({"id": f"k-{n}", "text": LONG.format(n=n)}) for n in range(ROWS)]
         super().__init__(forge, folder, JOB.format(url=sim.url, **sink), records)
+        self.database = self.folder / ".batchflow" / "state.db"
         self.sim = sim
-        self.sleeping = 0
+        self.sleeping = None
 
     def fall_asleep(self, place):
         """Runs the job in a process that stops at a place."""
         self.sleeping = self.make("run", end=place, blow="SIGSTOP")
-        self.let_go(self.sleeping)
-        assert self.wait(self.sleeping) is None, self.heard("log")
+        self.sleeping.let_go()
+        assert self.sleeping.pause() is None, self.heard("log")
+
+    def stop(self):
+        """Stops it as a person would, at a moment that no process chose; but in no transaction, which shuts all others out."""
+        while True:
+            self.sleeping.send_signal(signal.SIGSTOP)
+            assert self.sleeping.pause() is None
+            if not is_locked(self.database):
+                return
+            self.sleeping.send_signal(signal.SIGCONT)
 
     def type(self, *words):
         """Types a command in another process; gives its exit code."""
-        pid = self.make(*words)
-        self.let_go(pid)
-        return self.wait(pid)
+        with self.make(*words) as process:
+            process.let_go()
+            return process.wait()
 
     def is_driven(self):
         assert self.type("ps", "--json") == 0, self.heard("log")
@@ -66,8 +76,9 @@ class Sleeper(Workplace):
 
     def wake(self):
         """Goes on with the process that sleeps; gives its exit code, and what it said."""
-        os.kill(self.sleeping, signal.SIGCONT)
-        return self.wait(self.sleeping), self.heard("log", 1)
+        with self.sleeping as process:
+            process.send_signal(signal.SIGCONT)
+            return process.wait(), self.heard("log", 1)
 
     def check(self):
         """Asks what must hold in the end: everything once, paid once, and nothing left over."""
@@ -89,10 +100,18 @@ class Sleeper(Workplace):
 
     def written(self):
         """What stands in the store that somebody must hold the lease to write."""
-        database = self.folder / ".batchflow" / "state.db"
-        tables = [row[0] for row in rows(database, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [row[0] for row in rows(self.database, "SELECT name FROM sqlite_master WHERE type = 'table'")]
         assert {"batches", "runs"} < set(tables), tables
-        return {table: rows(database, f"SELECT * FROM {table}") for table in tables}
+        return {table: rows(self.database, f"SELECT * FROM {table}") for table in tables}
+
+
+def is_locked(database):
+    with closing(sqlite3.connect(database, timeout=0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        return False
 
 
 def rows(database, query):
@@ -133,7 +152,7 @@ def taken_over(one, expected=DELIVERED):
     """Has another process try until it may, and finish the run."""
     tried = Counter()
     while (ended := one.type("run")) == Exit.STORE:
-        tried[f"is held by process {one.sleeping} on" in one.heard("log")] += 1
+        tried[f"is held by process {one.sleeping.pid} on" in one.heard("log")] += 1
     assert ended == expected, one.heard("log")
     assert set(tried) == {True}  # nobody takes a lease from one who sleeps, before it is over
 
@@ -186,12 +205,11 @@ def test_one_stopped_from_outside_while_it_polls_is_not_waited_for(sleeper, sim)
     """The very signal that a person would send, at a moment that no process chose."""
     one = sleeper(TABLE)
     sim.set_faults(FaultPlan.parse(["create:1:duration,seconds=20000"]))
-    pid = one.sleeping = one.make("run")
-    one.let_go(pid)
+    one.sleeping = one.make("run")
+    one.sleeping.let_go()
     while len([heard for heard in sim.calls if heard.endpoint == "list" and sim.stats()["batches_created"]]) < 3:
         pass
-    os.kill(pid, signal.SIGSTOP)
-    assert one.wait(pid) is None
+    one.stop()
     taken_over(one)
     assert slept(one) == one.written()
     one.check()

@@ -14,6 +14,7 @@ from batchflow.machine.batch import (
     Adopted,
     CancelSent,
     Collected,
+    Declined,
     Deferred,
     Delivered,
     Disowned,
@@ -23,6 +24,8 @@ from batchflow.machine.batch import (
     Intended,
     Oversized,
     PutOff,
+    Questioned,
+    Recalled,
     Refetched,
     Rejected,
     Reopened,
@@ -62,6 +65,7 @@ EVENTS = st.one_of(
     st.builds(Doubted, why=st.just("not seen"), wake_at=TIMES),
     st.builds(Vanished, wake_at=TIMES),
     st.builds(TurnedUp, token=st.just("t"), remote=st.just("m"), expires_at=TIMES, wake_at=TIMES),
+    st.builds(Questioned, token=st.just("t"), why=st.just("seen"), wake_at=TIMES),
     st.builds(WrittenOff, blanket=st.sampled_from([Word.MISSING, Word.ARCHIVED]), why=st.just("enough")),
     st.builds(GivenUp, why=st.just("ask")),
     st.builds(Reopened, wake_at=TIMES),
@@ -137,6 +141,29 @@ def test_what_is_known_of_the_remote_batch_is_forgotten_when_it_is_not_ours_any_
             assert batch.remote == ""
             assert not batch.proven
             assert batch.token
+
+
+@given(collected(), st.data())
+def test_rows_that_a_sink_refuses_are_dead_until_they_are_recalled(event, data):
+    ended = fresh(state=BatchState.ENDED)
+    batch, books = ended, {"rows": COUNT, "in_flight": COUNT, "reserved": RESERVED}
+    left = data.draw(st.integers(0, event.good))
+    history = [event, Declined(good=left), Delivered(), Recalled(good=event.good), Delivered()]
+    standing = []
+    for happened in history:
+        stepped = step(batch, happened)
+        batch, books = stepped.batch, apply(books, stepped.books)
+        assert sum(books.get(place, 0) for place in PLACES) == COUNT
+        standing.append((batch.state, batch.good, books.get("delivered", 0), books.get("dead", 0)))
+    collected_, delivered = BatchState.COLLECTED, BatchState.DELIVERED
+    dead = event.dead + event.good - left
+    assert standing == [
+        (collected_, event.good, 0, event.dead),
+        (collected_, left, 0, dead),
+        (delivered, left, left, dead),
+        (collected_, event.good, 0, event.dead),
+        (delivered, event.good, event.good, event.dead),
+    ]
 
 
 def test_an_ended_batch_goes_nowhere():

@@ -21,6 +21,7 @@ from batchflow.sim import FaultPlan
 
 KEY = "sk-ant-bench"
 GRACE = 600.0
+PAGE = 1000
 
 
 def rules(*, max_requests=100, grace=GRACE, budget=None, carry=(), after=1.0, **submit):
@@ -137,7 +138,18 @@ def problems_of(books, run):
     return problems + [name for name, n in books.items() if n < 0]
 
 
-RECOUNTED = ("waiting", "in_flight", "collected", "delivered", "reserved", "intents", "batches", "paid", "waste")
+RECOUNTED = (
+    "waiting",
+    "in_flight",
+    "collected",
+    "delivered",
+    "reserved",
+    "intents",
+    "batches",
+    "paid",
+    "waste",
+    "twice",
+)
 
 
 async def recount(store, run):
@@ -157,17 +169,18 @@ async def recount(store, run):
         "intents": len(await every(store, Intent, {"run": run})),
         "batches": sum(batch.sequence is not None for batch in batches),
         "paid": sum(entry.paid for entry in entries if entry.kind == "settle"),
-        "waste": sum(entry.paid for entry in entries if entry.kind == "waste"),
+        "waste": sum(entry.paid for entry in entries if entry.kind != "settle"),
+        "twice": sum(entry.paid for entry in entries if entry.kind == "twice"),
     }
 
 
 async def every(store, kind, where):
     """Lists all, page by page."""
-    found, after = [], ""
-    while page := await store.find(kind, where, after=after):
+    found, after, page = [], "", [...] * PAGE
+    while len(page) == PAGE:
+        page = await store.find(kind, where, after=after, limit=PAGE)
         found += page
-        last = page[-1]
-        after = last.token if isinstance(last, Intent) else last.id
+        after = found and (found[-1].token if isinstance(found[-1], Intent) else found[-1].id)
     return found
 
 

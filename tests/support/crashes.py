@@ -4,11 +4,8 @@ import csv
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 import zlib
 from collections import Counter
-from pathlib import Path
 from urllib.request import Request, urlopen
 
 import msgspec
@@ -50,26 +47,6 @@ class Point(msgspec.Struct, frozen=True):
     rule: Rule | None = None
 
 
-class Forge:
-    """The process that forks processes."""
-
-    def __init__(self):
-        here = Path(__file__).parent
-        self._process = subprocess.Popen(
-            [sys.executable, here / "forge.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def do(self, **command):
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-    def close(self):
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-
 class Workplace:
     """One folder with a job, and the processes that work on it."""
 
@@ -91,22 +68,18 @@ class Workplace:
         """Forks a process that is to type this, and that the signal `blow` hits at `end`; it waits to be let go."""
         self.processes += 1
         spec = {
-            "folder": str(self.folder), "words": words, "end": end, "blow": blow, "seed": self.processes,
-            "speed": self.speed, "began": self.began, "disk": self.disk,
-        } | {name: f"{name}-{self.processes}" for name in ("trail", "said", "log")}  # fmt: skip
-        return self._forge.do(do="start", spec=spec)["pid"]
-
-    def let_go(self, pid):
-        """Lets a process begin."""
-        self._forge.do(do="go", pid=pid)
-
-    def wait(self, pid):
-        """Waits until a process ends, and says how; or until it is stopped, which is None."""
-        return self._forge.do(do="wait", pid=pid)["ended"]
+            "folder": str(self.folder), "end": end, "blow": blow, "seed": self.processes, "speed": self.speed,
+            "began": self.began, "disk": self.disk, "trail": f"trail-{self.processes}",
+        }  # fmt: skip
+        with self._path("said").open("wb") as said, self._path("log").open("ab") as log:
+            return self._forge.held(*words, folder=self.folder, stdout=said, stderr=log, first=[("places:begin", spec)])
 
     def heard(self, what, process=None):
         """Gives what a process, or the last one, left: its `said`, its `log` or its `trail`."""
-        return (self.folder / f"{what}-{process or self.processes}").read_text()
+        return self._path(what, process).read_text()
+
+    def _path(self, what, process=None):
+        return self.folder / f"{what}-{process or self.processes}"
 
 
 class Story(Workplace):
@@ -126,11 +99,11 @@ class Story(Workplace):
 
     def _type(self, *words, point=None):
         self._calls = len(self.sim.calls)
-        pid = self.make(*words, end=point.name if point and point.rule is None else "")
-        rules = [msgspec.structs.replace(point.rule, pid=pid)] if point and point.rule else []
-        self.sim.set_faults(FaultPlan.parse(FAULTS).plus(FaultPlan(rules=rules)))
-        self.let_go(pid)
-        ended = self.wait(pid)
+        with self.make(*words, end=point.name if point and point.rule is None else "") as process:
+            rules = [msgspec.structs.replace(point.rule, pid=process.pid)] if point and point.rule else []
+            self.sim.set_faults(FaultPlan.parse(FAULTS).plus(FaultPlan(rules=rules)))
+            process.let_go()
+            ended = process.wait()
         settle(self.sim)
         self.sim.set_faults(FaultPlan.parse(FAULTS))  # what was meant for that process must hit nobody else's calls
         return ended

@@ -1,93 +1,136 @@
-"""Makes processes that type commands of `batchflow` and die where they are told to. It has imported everything, so that a fork is ready at once.
+"""Makes processes that type commands of `batchflow`. It has imported everything, so that a fork is ready at once.
 
-It has no threads of its own, and it reads one JSON command a line: `start` forks a process that waits, `go` lets it begin,
-`wait` tells how it ended, or that it was stopped. Run by `Forge` in crashes.py.
+It has no threads of its own, and is given one message a process: the ends of its standard streams, and of the line on
+which the process is told what to do. Back on that line go its number, each time that it was stopped, and how it ended.
+A fork comes back from `serve`, and goes on like any process. Run by `Forge` in processes.py.
 """
 
+import atexit
 import gc
 import json
 import os
-import random
+import pkgutil
+import runpy
+import select
 import signal
+import socket
 import sys
-import traceback
+import threading
+import time
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
-from disk import Disk
-from places import HastyClock, Places, watch, watch_disk
-
-from batchflow.cli.app import command_line
-from batchflow.testing import ScaledClock
+import batchflow
+from batchflow.cli import main
 
 LOADED_LATE = (
-    "aiohttp", "anthropic", "anyio._backends._asyncio", "httpcore2", "httpx2", "importlib.resources.readers", "jinja2", "truststore",
-    "batchflow.builtin.anthropic.amend", "batchflow.builtin.anthropic.prices", "batchflow.builtin.anthropic.provider",
-    "batchflow.builtin.builders.template", "batchflow.builtin.retry", "batchflow.builtin.sinks.csv",
-    "batchflow.builtin.sinks.jsonl", "batchflow.builtin.sinks.sqlite", "batchflow.builtin.sources.jsonl",
-    "batchflow.builtin.stores.folder", "batchflow.builtin.stores.sqlite", "batchflow.cli.looking", "batchflow.cli.progress.lines",
-    "batchflow.cli.running", "batchflow.cli.verbs.ps", "batchflow.cli.verbs.run", "batchflow.plugin",
+    "aiohttp", "anthropic", "anthropic.resources.beta", "anthropic.resources.messages", "anyio._backends._asyncio",
+    "concurrent.futures.thread", "encodings.utf_8_sig", "httpcore2", "httpx2", "importlib.readers", "importlib.resources.readers",
+    "jinja2", "rich._emoji_codes", "truststore",
 )  # fmt: skip
-"""What a command imports when it comes to it: here once, for all forks."""
+"""What a command imports of others when it comes to it: here once, for all forks."""
+NOT_TYPED = ("batchflow.testing", "batchflow.__main__")
 
 
-def child(spec, gate):
+def load():
+    """Imports all there is, and begins nothing: a fork has no threads but its own."""
+    for module in pkgutil.walk_packages(batchflow.__path__, "batchflow."):
+        if not module.name.startswith(NOT_TYPED):
+            import_module(module.name)
+    for name in LOADED_LATE:
+        import_module(name)
+    assert threading.active_count() == 1, "a thread was begun, which no fork would have"
+    gc.freeze()
+
+
+def serve(control):
+    """Forks a process for each message. In that it gives its four files; in this process nothing, at the end."""
+    ended, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    lines = {}
+    while True:
+        ready, _, _ = select.select([control, ended], [], [])
+        if ended in ready:
+            os.read(ended, 1000)
+            tell_of_children(lines)
+        if control in ready:
+            _, files, _, _ = socket.recv_fds(control, 1, 4)
+            if not files:
+                break
+            if (pid := os.fork()) == 0:
+                return files
+            for stream in files[:3]:
+                os.close(stream)
+            lines[pid] = files[3]
+            tell(lines[pid], pid)
+    for pid in lines:
+        os.kill(pid, signal.SIGKILL)
+    return None
+
+
+def tell_of_children(lines):
+    """Says on each one's line who was stopped, and who is no more."""
+    for pid in [*lines]:
+        found, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+        if found and os.WIFSTOPPED(status):
+            tell(lines[pid], None)
+        elif found:
+            line = lines.pop(pid)
+            tell(line, os.waitstatus_to_exitcode(status))
+            os.close(line)
+
+
+def tell(line, what):
+    with suppress(BrokenPipeError):  # whoever asked for it no longer listens
+        os.write(line, f"{json.dumps(what)}\n".encode())
+
+
+def become(files):
+    """Makes of a fork what it would be had a shell begun it; it waits until it is told what it is to type."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number, file in enumerate(files[:3]):
+        os.dup2(file, number)
+    with os.fdopen(files[3], closefd=False) as line:
+        spec = json.loads(line.readline() or "null")
+    os.closerange(3, 1 + max(int(file.name) for file in Path("/dev/fd").iterdir()))
+    if spec is None:
+        os._exit(70)
     os.chdir(spec["folder"])
-    os.dup2(os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-    os.dup2(os.open(spec["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
-    os.read(gate, 1)
-    status = 70
+    os.environ.clear()
+    os.environ.update(spec["env"])
+    time.tzset()
+    for stream in (sys.stdin, sys.stdout):
+        stream.reconfigure(line_buffering=stream.isatty() and not sys.stdout.write_through)
+    sys.argv[:] = [spec["program"], *spec["words"]]
+    for first, *args in spec["first"]:
+        module, _, name = first.partition(":")
+        getattr(import_module(module), name)(*args)
+    sys.path[0] = str(Path(spec["program"]).parent)
+
+
+def leave(code):
+    """Leaves as the interpreter does, only that nothing is cleared away first: that costs more than most commands."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
     try:
-        random.seed(spec["seed"])
-        places = Places(spec["trail"], spec["end"], signal.Signals[spec["blow"]])
-        watch(places, clock_of(spec))
-        if spec["disk"]:
-            watch_disk(places, Disk(spec["folder"], spec["disk"]))
-        status = command_line(spec["words"])
-    except BaseException:  # whatever it was, the parent must not go on in the child's place
-        traceback.print_exc()
-    finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(status)
+    except (OSError, ValueError):
+        sys.exit(code)  # what nobody could hear, the interpreter tells in its own way
+    os._exit(code)
 
 
-def clock_of(spec):
-    """Makes a clock whose leases are real, or one with hasty leases too: the latter agrees with those of others."""
-    if spec["began"] is None:
-        return ScaledClock(speed=spec["speed"])
-    return HastyClock(spec["speed"], spec["began"])
-
-
-def tell(answer):
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-def main():
-    for module in LOADED_LATE:
-        import_module(module)
-    gc.freeze()
-    gates = {}
-    for line in sys.stdin:
-        command = json.loads(line)
-        match command["do"]:
-            case "start":
-                gate, opener = os.pipe()
-                pid = os.fork()
-                if pid == 0:
-                    child(command["spec"], gate)
-                os.close(gate)
-                gates[pid] = opener
-                tell({"pid": pid})
-            case "go":
-                opener = gates.pop(command["pid"])
-                os.write(opener, b"!")
-                os.close(opener)
-                tell({})
-            case "wait":
-                _, status = os.waitpid(command["pid"], os.WUNTRACED)
-                stopped = os.WIFSTOPPED(status)
-                tell({"ended": None if stopped else os.waitstatus_to_exitcode(status)})
-
-
-main()
+load()
+if (given := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
+    become(given)
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__") if sys.argv[0].endswith(".py") else main()
+    except SystemExit as end:
+        if not isinstance(end.code, int):
+            raise
+        leave(end.code)
+    leave(0)

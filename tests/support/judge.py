@@ -1,6 +1,6 @@
 """What must hold at every commit and at every create call, whatever happens to a run."""
 
-from bench import RECOUNTED, problems_of, recount
+from bench import RECOUNTED, every, problems_of, recount
 
 from batchflow.machine.batch import TABLE, TERMINAL
 from batchflow.machine.bitmap import rows_of
@@ -86,13 +86,15 @@ class Judge:
 
     async def _places(self, run):
         """Finds every place where each row is."""
-        places = {}
-        for batch in await self._store.find(Batch, {"run": run.id}):
+        places, setbacks = {}, {}
+        for setback in await every(self._store, Setback, {"run": run.id}):
+            setbacks.setdefault(setback.batch, []).append(setback)
+        for batch in await every(self._store, Batch, {"run": run.id}):
             keys = await self._keys_of(batch)
             fate = dict.fromkeys(range(len(keys)), "live" if batch.state in LIVE else "good")
             if batch.state in {BatchState.FAILED, BatchState.CANCELED, BatchState.SPLIT}:
                 fate = dict.fromkeys(fate, None)
-            for setback in await self._store.find(Setback, {"batch": batch.id}):
+            for setback in setbacks.get(batch.id, ()):
                 fate |= dict.fromkeys(rows_of(setback.rows), _fate(setback))
             for row, what in fate.items():
                 places.setdefault(keys[row], [])

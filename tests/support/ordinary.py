@@ -3,10 +3,7 @@
 import ctypes
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-AS_ORDINARY = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import ordinary; ordinary.become(); "
-"""What a process that is to be ordinary does first."""
 OVERRIDES = 1 << 1 | 1 << 2
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
 VERSION_3 = 0x20080522

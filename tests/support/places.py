@@ -6,10 +6,13 @@ and how often that was done before, for the n-th commit of one run is not the n-
 """
 
 import os
+import random
 import signal
 import threading
 from collections import Counter
 from pathlib import Path
+
+from disk import Disk
 
 from batchflow import app
 from batchflow.builtin.anthropic import calls
@@ -21,6 +24,7 @@ from batchflow.builtin.stores.sqlite.state import SqliteState
 from batchflow.engine.clock import SystemClock
 from batchflow.model.change import Note, Put
 from batchflow.model.state import Batch, Delivery, Run, Setback, Wish
+from batchflow.testing import ScaledClock
 
 
 class Places:
@@ -57,6 +61,22 @@ class HastyClock(SystemClock):
 
     async def sleep(self, seconds):
         await super().sleep(max(0.0, seconds) / self._speed)
+
+
+def begin(spec):
+    """Puts places into this process, and a clock that runs faster: what a fork does first that is to die somewhere."""
+    random.seed(spec["seed"])
+    places = Places(spec["trail"], spec["end"], signal.Signals[spec["blow"]])
+    watch(places, clock_of(spec))
+    if spec["disk"]:
+        watch_disk(places, Disk(spec["folder"], spec["disk"]))
+
+
+def clock_of(spec):
+    """Makes a clock whose leases are real, or one with hasty leases too: the latter agrees with those of others."""
+    if spec["began"] is None:
+        return ScaledClock(speed=spec["speed"])
+    return HastyClock(spec["speed"], spec["began"])
 
 
 def watch(places, clock):

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import ExitStack, suppress
+from functools import cache
 from itertools import count
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -20,6 +21,7 @@ from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.engine import ids
 from batchflow.engine.lease import DriverLease
+from batchflow.extend.facade import Plugins
 from batchflow.machine.ruling import GiveUp
 from batchflow.model.change import Note, Put
 from batchflow.model.errors import BatchflowError, Bug
@@ -147,6 +149,12 @@ class Shelf:
         """Has nothing to let go."""
 
 
+@cache
+def parts():
+    """The built-in parts, which nothing changes: to ask who is installed takes longer than all else that a process begins with."""
+    return Plugins(entry_points=False)
+
+
 class Process(Batchflow):
     """A process. Whoever was killed before is known to be dead."""
 
@@ -161,6 +169,7 @@ class Process(Batchflow):
             store=FencedStore(world.store, life, world.judge),
             blobs=FencedBlobs(world.blobs, life),
             retry=standard(attempts=6),
+            plugins=parts(),
             clock=world.clock,
         )
 

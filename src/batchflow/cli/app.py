@@ -21,6 +21,7 @@ VERBS: tuple[tuple[str, Group, str], ...] = (
     ("run", RUN, "Run the jobs of a file, or go on where they stopped."),
     ("plan", RUN, "Say what a run would send and cost. Sends and writes nothing."),
     ("retry", RUN, "Ask dead letters of a finished run again."),
+    ("replay", RUN, "Bring a run's results to one of its sinks again."),
     ("resume", RUN, "Go on with a paused, failed or interrupted run."),
     ("pause", RUN, "Send nothing more for now. What is in flight stays at the provider."),
     ("cancel", RUN, "End a run early, and keep what is paid for."),

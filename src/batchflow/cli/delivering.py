@@ -1,25 +1,35 @@
 """Writing a run's results to standard output again, from our own store."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from batchflow.app import Batchflow
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
+from batchflow.cli.figures import count
 from batchflow.cli.opening import as_job, file_of, given
+from batchflow.cli.output import BOLD, RED, remark, styled
 from batchflow.cli.place import DATABASE, found
 from batchflow.config.build import build, build_provider
 from batchflow.config.load import load
 from batchflow.extend.facade import Plugins
-from batchflow.model.errors import SinkError
+from batchflow.model.errors import ObjectDamaged, SinkError
+from batchflow.model.state import Batch, Run
 from batchflow.ports.sink import Part, SinkContext
 from batchflow.reports.housekeeping import refuse_cleared
-from batchflow.reports.runs import find_run
+from batchflow.reports.runs import SHORT, find_run
 from batchflow.stages.kit import On
 
 
 async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
-    """Stream the rows of one run as JSON lines, checked as the sinks got them."""
+    """Stream the rows of one run as JSON lines, checked as the sinks got them; name what is damaged, and give all else."""
+    damaged: list[str] = []
+
+    def remember(batch: Batch, given: int, damage: ObjectDamaged) -> None:
+        what = f"batch {batch.id[:SHORT]} ({count(batch.count, 'request')}) could not be given whole; {count(given, 'row')} of it were"
+        damaged.append(f"{what}: {damage.message}")
+
     place = found(state)
     plugins = Plugins()
     store = plugins.state_store("sqlite")(path=place / DATABASE)
@@ -35,8 +45,21 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         sink = plugins.sink("stdout")()
         await sink.open(SinkContext(run=run.id, job=run.job, sink="stdout", fresh=True), None)
         try:
-            await sink.write(Part(name=run.id, rows=flow.results(run, job, on=on)))
+            await sink.write(Part(name=run.id, rows=flow.results(run, job, on=on, on_damage=remember)))
         except SinkError as error:
             if not isinstance(error.__cause__, BrokenPipeError):
                 raise
-    return Exit.DELIVERED
+    return _told(damaged, run)
+
+
+def _told(damaged: Sequence[str], run: Run) -> Exit:
+    """Say what is missing from the output, and how it may be had."""
+    for what in damaged:
+        remark(f"{styled('error:', RED)} {what}")
+    if not damaged:
+        return Exit.DELIVERED
+    doctor = f"batchflow doctor {run.id[:SHORT]} --repair"
+    remark(
+        f"{styled('next:', BOLD)}  `{doctor}` fetches answers again while the provider has them, and says what else can be done"
+    )
+    return Exit.STORE

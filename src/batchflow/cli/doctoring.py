@@ -2,23 +2,25 @@
 
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
+from batchflow.cli.account import account_of
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, size
 from batchflow.cli.looking import opened_store
+from batchflow.cli.mending import Mending
 from batchflow.cli.output import BOLD, RED, data, facts, remark, styled
 from batchflow.cli.place import OBJECTS, found
-from batchflow.cli.wishes import driver_of, lent
+from batchflow.cli.wishes import driver_of
 from batchflow.engine.lease import is_dead
 from batchflow.extend.facade import Plugins
-from batchflow.model.errors import Locked, RunRefused
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
-from batchflow.reports.agreement import Looked, all_named, is_paid, laws, objects, orphans, strangers
+from batchflow.reports.agreement import Looked, laws, objects, orphans, strangers
 from batchflow.reports.findings import Finding, Grade
 from batchflow.reports.paging import every
 from batchflow.reports.runs import find_run
@@ -38,6 +40,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     findings: tuple[Finding, ...]
     repaired: tuple[str, ...]
+    unrepaired: tuple[str, ...]
+    """What stood in the way of a repair."""
     looked: Looked
 
 
@@ -48,11 +52,13 @@ async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: P
     looked = Looked()
     async with opened_store(place) as store:
         findings = await _examined(store, blobs, wanted, looked, quick=quick)
-        repaired = [done for one in findings if one.repair and repair and (done := await _mended(store, blobs, one))]
-        if repaired:
+        mending = Mending(store, blobs, place)
+        while repair and await mending.anything_of(findings):
             looked = Looked()
             findings = await _examined(store, blobs, wanted, looked, quick=quick)
-    diagnosis = Diagnosis(findings=tuple(findings), repaired=tuple(repaired), looked=looked)
+    diagnosis = Diagnosis(
+        findings=tuple(findings), repaired=tuple(mending.done), unrepaired=tuple(mending.undone), looked=looked
+    )
     facts(diagnosis) if json else _show(diagnosis)
     return CODES[findings[0].grade] if findings else Exit.DELIVERED
 
@@ -78,7 +84,8 @@ async def _one(store: StateStore, blobs: BlobStore, run: Run, looked: Looked, *,
     holder = await store.holder(f"run/{run.id}")
     dead = holder if holder is not None and is_dead(holder, socket.gethostname()) else None
     driver = None if dead else holder
-    findings = [one async for one in stuck(store, run, driver=driver, dead=dead, now=time.time())]
+    here = partial(account_of, run)
+    findings = [one async for one in stuck(store, run, driver=driver, dead=dead, now=time.time(), here=here)]
     if driver is None:
         findings += [one async for one in orphans(store, blobs, run)]
     wrong = [one async for one in laws(store, run, looked, driven=driver is not None)]
@@ -93,26 +100,11 @@ def _unreadable(run: str, error: ValueError) -> Finding:
     return Finding(grade=Grade.DAMAGE, run=run, subject=run, sentence=f"{where} holds what cannot be read: {error}.")
 
 
-async def _mended(store: StateStore, blobs: BlobStore, one: Finding) -> str:
-    """Mend one thing under the lease of its run, after a second look; empty when it could not be or need not be."""
-    run = await store.get(Run, one.run)
-    if run is None:
-        raise RunRefused(f"run {one.run} is not in the store any more")
-    try:
-        async with lent(store, run):  # which takes the lease from the dead
-            if one.subject.startswith("run/"):
-                return f"the lease of run {run.id} is free"
-            if one.subject in await all_named(store, run) or await is_paid(store, one.subject):
-                return ""
-            await blobs.delete(one.subject)
-            return f"object {one.subject} is removed"
-    except Locked:
-        return ""
-
-
 def _show(found: Diagnosis) -> None:
     for done in found.repaired:
         remark(f"{styled('repaired:', BOLD)} {done}")
+    for why in found.unrepaired:
+        remark(f"{styled('not repaired:', BOLD)} {why}")
     for one in found.findings:
         data(one.sentence)
         for command in one.say:

@@ -48,6 +48,11 @@ def next_steps(report: Report, *, interrupted: bool = False) -> Iterator[str]:
             yield f"`batchflow report {short}` lists the dead letters by reason; `batchflow retry {short} --only WORD,WORD` asks them again"
         case RunState.PAUSED if run.by_operator:
             yield f"`batchflow resume {short}` goes on with it, `batchflow cancel {short}` ends it and keeps what is paid for"
+        case RunState.PAUSED if run.cancel:
+            yield (
+                f"mend what it says, then `batchflow resume {short}` ends it: the wish to cancel is remembered, and nothing more "
+                "is sent. What was answered is delivered, and paid for"
+            )
         case RunState.PAUSED:
             yield f"mend what it says, then `batchflow resume {short}`. Every row is kept; what is in flight stays at the provider"
         case RunState.RUNNING | RunState.DRAINING:

@@ -1,9 +1,10 @@
 """From a job file and a folder to jobs that can be run: read, check, build, open. Nothing is written before all is sound."""
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -15,11 +16,12 @@ from batchflow.config.build import build, build_provider
 from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
-from batchflow.config.load import load
+from batchflow.config.load import load, survey
+from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
 from batchflow.machine.run import OPEN
-from batchflow.model.errors import RunRefused
+from batchflow.model.errors import ConfigError, RunRefused
 from batchflow.model.state import Event, Run
 from batchflow.ports.clock import Clock
 from batchflow.reports.runs import SHORT
@@ -67,7 +69,8 @@ class Workshop:
     ) -> Opened:
         """Open one job, to begin with it or to go on. What is wrong with it is found before a folder is made."""
         ears = Ears()
-        provider = build_provider(spec, {})
+        async with in_one_round(self.file.path, self.file.jobs, self.plugins):
+            provider = build_provider(spec, {})
         flow = Batchflow(self.place, provider=provider, plugins=self.plugins, clock=self._clock, on_event=ears)
         before: Sequence[Run] = ()
         is_known = (self.place / DATABASE).exists()
@@ -75,9 +78,13 @@ class Workshop:
             await stack.enter_async_context(flow)
             going_on = going_on or await self._unfinished(flow, spec, new=new)
             before = await self._runs(flow, spec, before=going_on)
-        parts = build(spec, given(self.plugins, self._spool(spec, before)))
+        supplied = given(self.plugins, self._spool(spec, before))
         if going_on is None:
-            await refuse_unsound(spec, parts, self.plugins)
+            async with in_one_round(self.file.path, self.file.jobs, self.plugins):
+                parts = build(spec, supplied)
+                await refuse_unsound(spec, parts, self.plugins)
+        else:
+            parts = build(spec, supplied)  # what is read already may be gone: the source is not looked at again
         if not is_known:
             await stack.enter_async_context(flow)
         return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
@@ -101,6 +108,22 @@ def read_jobs(file: Path, names: Collection[str], plugins: Plugins, env: Mapping
     for warning in (*read.warnings, *(notice.text for notice in plugins.notices)):
         remark(warning)
     return read
+
+
+@asynccontextmanager
+async def in_one_round(
+    file: Path, names: Collection[str], plugins: Plugins, env: Mapping[str, str] = os.environ
+) -> AsyncGenerator[None]:
+    """Where a job file turns out to be wrong, tell everything that is wrong with it, and not only what was met first."""
+    try:
+        yield
+    except ConfigError as met:
+        read = survey(file, plugins, env, only=names)
+        prices = PriceBooks([book() for book in plugins.prices()])
+        with TemporaryDirectory(prefix="batchflow-") as spool:
+            await look_into(read, plugins=plugins, prices=prices, given=given(plugins, Path(spool)))
+        read.faults.stop()
+        raise met from None
 
 
 def split_words(words: Sequence[str]) -> tuple[Path, list[str]]:

@@ -55,6 +55,19 @@ async def retry(wanted: str, only: str, *, wait: float | None, json: bool, state
     return await _drive_one(place, run, go, json=json)
 
 
+async def replay(wanted: str, sink: str, *, wait: float | None, json: bool, state: Path | None) -> Exit:
+    """Bring a run's results to one of its sinks again."""
+    place = found(state)
+    run = await _find(place, wanted)
+    async with opened_store(place) as store:
+        await refuse_cleared(store, run)
+
+    async def go(opened: Opened) -> Report:
+        return await opened.flow.replay(opened.job, run, sink, wait=wait)
+
+    return await _drive_one(place, run, go, json=json)
+
+
 async def cancel(wanted: str, *, json: bool, state: Path | None) -> Exit:
     """End a run early: through its driver if it has one, else by driving it to its end."""
     place = found(state)
@@ -89,7 +102,7 @@ async def pause(wanted: str, *, json: bool, state: Path | None) -> Exit:
 def read_words(only: str) -> list[Word]:
     """Read outcome words as they are typed: `expired,truncated`."""
     typed = [word.strip() for word in only.split(",") if word.strip()]
-    known = [word.value for word in Word if word not in {Word.OK, Word.BUILD_ERROR, Word.SINK_ERROR}]
+    known = [word.value for word in Word if word not in {Word.OK, Word.BUILD_ERROR}]
     for word in typed:
         if word not in known:
             raise UserError(f"`{word}` is no outcome that could be asked again: {did_you_mean(word, known)}")
@@ -119,6 +132,8 @@ async def _told(store: StateStore, run: Run, verb: str, lease: Lease, *, json: b
     if await obeyed(store, made):
         now = await store.get(Run, run.id) or run
         remark(f"the driver (pid {lease.pid} on {lease.host}) has taken note: {_meaning(verb)}")
+        for worry in (await run_facts(store, now)).worries if verb == "cancel" else ():
+            remark(f"{worry.rstrip('.')}. It is settled first, and the wish to cancel is remembered")
         await _say(store, now, json=json)
         return Exit.DELIVERED
     await withdraw(store, made)

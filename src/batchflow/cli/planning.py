@@ -12,7 +12,7 @@ from batchflow.app import PriceBooks
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, size
-from batchflow.cli.opening import given, read_jobs, refuse_unsound, split_words
+from batchflow.cli.opening import given, in_one_round, read_jobs, refuse_unsound, split_words
 from batchflow.cli.output import facts
 from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build, build_provider
@@ -33,9 +33,10 @@ async def plan(words: Sequence[str], *, json: bool) -> Exit:
     """Walk each job's source and say what a run would do. A copy of standard input is kept only while it is looked at."""
     file, names = split_words(words)
     plugins = Plugins()
-    read = read_jobs(file, names, plugins, Keyless())
     with TemporaryDirectory(prefix="batchflow-") as spool:
-        forecasts = [await _one(spec, plugins, Path(spool) / spec.name) for spec in read.jobs.values()]
+        async with in_one_round(file, names, plugins, Keyless()):
+            read = read_jobs(file, names, plugins, Keyless())
+            forecasts = [await _one(spec, plugins, Path(spool) / spec.name) for spec in read.jobs.values()]
     if json:
         facts(forecasts)
         return Exit.DELIVERED

@@ -1,11 +1,13 @@
 """Settling batches whose fate is unknown, from the command line: through the run's driver, or under its lease."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from batchflow.cli import failures
+from batchflow.cli.account import account_of
 from batchflow.cli.exits import Exit
 from batchflow.cli.looking import opened_store
 from batchflow.cli.opening import Workshop, file_of, read_jobs
@@ -62,7 +64,7 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
         answer = (
             await _answer(store, place, run, rulings) if rulings or run.id in {one.id for one in doubtful} else Answer()
         )
-        left = await doubts(store, run, None if answer.blind else answer.candidates)
+        left = await doubts(store, run, None if answer.blind else answer.candidates, here=partial(account_of, run))
         only = (await batch_of(store, batch, {"run": run.id})).id if batch else ""
         reconciled = Reconciled(
             run=run.id,

@@ -8,7 +8,7 @@ from batchflow.app import Report
 from batchflow.cli.driving import Driving, Go
 from batchflow.cli.endings import tell_endings
 from batchflow.cli.exits import Exit
-from batchflow.cli.opening import Opened, Workshop, read_jobs, split_words
+from batchflow.cli.opening import Opened, Workshop, in_one_round, read_jobs, split_words
 from batchflow.extend.facade import Plugins
 from batchflow.extend.quantities import seconds
 from batchflow.model.errors import UserError
@@ -27,7 +27,9 @@ async def run_file(
     """Run jobs of a file, all at once."""
     file, names = split_words(words)
     plugins = Plugins()
-    workshop = Workshop(read_jobs(file, names, plugins), plugins=plugins, state=state, clock=clock)
+    async with in_one_round(file, names, plugins):
+        read = read_jobs(file, names, plugins)
+    workshop = Workshop(read, plugins=plugins, state=state, clock=clock)
 
     async def go(opened: Opened) -> Report:
         return await opened.flow.run(opened.job, new=new, wait=wait)

@@ -153,8 +153,12 @@ def _words(tallies: Sequence[Tally]) -> str:
 
 def _cost(spent: Money) -> str:
     parts = [f"{money(spent.paid)} paid; {money(spent.listed)} at list price"]
-    if spent.waste:
-        parts.append(f"{money(spent.waste)} of it went into answers that were asked again")
+    if spent.waste > spent.twice:
+        parts.append(f"{money(spent.waste - spent.twice)} of it went into answers that were asked again")
+    if spent.twice:
+        parts.append(
+            f"{money(spent.twice)} of it was paid twice: a batch turned up after its requests had been sent again"
+        )
     if spent.budget is not None:
         parts.append(f"budget {money(spent.budget)}")
     return "; ".join(parts)

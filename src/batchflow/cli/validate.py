@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ import anyio
 import msgspec
 
 from batchflow.cli.exits import Exit
-from batchflow.config.build import make
-from batchflow.config.check import check
 from batchflow.config.load import Survey, survey
+from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ConfigError
 from batchflow.ports.prices import Prices
@@ -39,7 +39,8 @@ def validate(
 ) -> Exit:
     """Check a job file and say what is wrong with it; `given` holds what the app supplies to factories."""
     try:
-        found = anyio.run(_looked_into, survey(file, plugins, env, only=jobs), plugins, prices, given)
+        found = survey(file, plugins, env, only=jobs)
+        anyio.run(partial(look_into, found, plugins=plugins, prices=prices, given=given))
     except ConfigError as error:
         if not json:
             raise
@@ -49,16 +50,6 @@ def validate(
     if not json:
         found.faults.stop()
     return Exit.CONFIG if found.faults.errors else Exit.DELIVERED
-
-
-async def _looked_into(read: Survey, plugins: Plugins, prices: Prices, given: Mapping[str, Any]) -> Survey:
-    """Make and ask every part of every job that there is, whatever is wrong with the others."""
-    for job in read.drafts.values():
-        parts = make(job, given, provider=True)
-        problems = await check(job, parts, plugins=plugins, prices=prices)
-        for fault in (*parts.refused, *map(job.fault, problems)):
-            read.faults.add(fault)
-    return read
 
 
 def _finding(read: Survey) -> Finding:

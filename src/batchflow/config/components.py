@@ -21,6 +21,8 @@ from batchflow.model.errors import BatchflowError
 from batchflow.model.problem import Problem
 
 T = TypeVar("T")
+SOMETHING = "the text of a file that is not there"
+"""Stands for it where only the rest of its component is to be looked at."""
 SECRET_PLACES = frozenset({"provider"})
 
 
@@ -55,7 +57,7 @@ class Reader:
     ) -> Component | None:
         """Read a component. `beside` is the signature of what stands in the same map and is not the factory's.
 
-        One whose options are wrong cannot be made; one that has unknown options is guessed, so that it can be looked at.
+        One that has unknown or wrong options is guessed, so that it can be looked at; one that cannot be without them is None.
         """
         offer = self._offer(kind, options, default)
         spec = self._spec(offer, options) if offer else None
@@ -68,21 +70,33 @@ class Reader:
         values = self._values(own)
         kwargs, problems = spec.parse(values, self.base, beside=others)
         self._all_wrong(problems, options.path)
-        lacks = "base" in spec.given and self._lacks_files(own)
-        guess = meant(spec, values, beside=others) if problems else values
-        if problems:
-            known = {name: value for name, value in guess.items() if not self._is_unknown((*own.path, name))}
-            kwargs, problems = spec.parse(known, self.base)
+        lacking = self._lacking_files(own) if "base" in spec.given else frozenset[str]()
+        is_sound = not problems and not lacking
+        if not is_sound:
+            kwargs, problems = self._guessed(spec, own, values, lacking, others)
         is_unknown = self._is_unknown(own.path)
-        if (
-            problems or lacks or (is_unknown and kind is not Kind.PROVIDER)
-        ):  # without its key it still tells its version
+        if problems or (is_unknown and kind is not Kind.PROVIDER):  # without its key it still tells its version
             return None
         shown = {"type": offer.name} | starred(options.tree.without("type").plain(), secret)
         return Component(
             offer=offer, kwargs=kwargs, given=spec.given, mendable=spec.mendable, path=own.path, shown=shown,
-            guessed=is_unknown or guess is not values,
+            guessed=is_unknown or not is_sound,
         )  # fmt: skip
+
+    def _guessed(
+        self, spec: Spec, own: Options, values: Mapping[str, Any], lacking: frozenset[str], others: Sequence[str]
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """Read what was probably meant, and leave out what is wrong of that too: then the rest can be looked at."""
+        known = {
+            name: SOMETHING if name in lacking else value
+            for name, value in meant(spec, values, beside=others).items()
+            if not self._is_unknown((*own.path, name))
+        }
+        kwargs, problems = spec.parse(known, self.base)
+        wrong = {found.path[0] for found in problems if found.path}
+        if wrong & known.keys():
+            return spec.parse({name: value for name, value in known.items() if name not in wrong}, self.base)
+        return kwargs, problems
 
     def picked(self, make: Callable[..., T], options: Options) -> T | None:
         """Read, from a map that also holds other things, only what this signature names."""
@@ -194,21 +208,25 @@ class Reader:
             hint = "keep it out of the file: ${env:NAME} or ${file:PATH}"
             self._faults.add(Fault(node.at, "a secret is written into the job file", hint, warning=True))
 
-    def _lacks_files(self, options: Options) -> bool:
+    def _lacking_files(self, options: Options) -> frozenset[str]:
+        """Name the options that name files which are not there, and complain of each."""
         written = [(name, path) for name, node in options.tree.items.items() for path in files_of(node.plain())]
         lacking = [(name, self.base / path) for name, path in written if not (self.base / path).is_file()]
         for name, path in lacking:
             self.wrong(Problem(f"file {path} does not exist", (*options.path, name, "file")))
-        return bool(lacking)
+        return frozenset(name for name, _ in lacking)
 
 
 def meant(spec: Spec, values: Mapping[str, Any], *, beside: Sequence[str]) -> dict[str, Any]:
-    """Guess what was meant: a misspelt option stands for the nearest that is not given, any other unknown one for nothing."""
+    """Guess what was meant: a misspelt option stands for the nearest that is not given.
+
+    Any other unknown one stands for nothing, or for itself where any may be given.
+    """
     guess = {name: value for name, value in values.items() if name in spec.parameters}
     for name in values.keys() - guess.keys():
         nearest = near(name, [*spec.parameters, *beside])[:1]
         if nearest and nearest[0] in spec.parameters:
             guess.setdefault(nearest[0], values[name])
-        elif spec.open_ended:
+        if spec.open_ended:
             guess[name] = values[name]
     return guess

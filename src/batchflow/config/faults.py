@@ -7,9 +7,9 @@ import msgspec
 
 from batchflow.config.tree import Place
 from batchflow.model.errors import ConfigError
+from batchflow.model.units import SHORTEST_SECRET
 
 WIDEST = 110
-SHORTEST_SECRET = 4
 _KEY_LIKE = re.compile(r"sk-[A-Za-z0-9_-]{8,}")
 
 

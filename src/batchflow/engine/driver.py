@@ -38,6 +38,7 @@ from batchflow.stages.resolve import resolve
 from batchflow.stages.rule import VERB as RULE
 from batchflow.stages.rule import answer
 from batchflow.stages.submit import pause, submit
+from batchflow.stages.wall import of_job
 
 Work: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -314,7 +315,7 @@ class Driver:
             case BatchState.DRAFTED:
                 if not self._may_submit(moving):
                     return None
-                return f"submit/{batch.id}", partial(submit, kit, batch.id, self._lookout)
+                return f"submit/{batch.id}", partial(submit, kit, batch.id, self._lookout, self._evidence)
             case BatchState.IN_DOUBT:
                 return "resolve", partial(resolve, kit, self._evidence)
             case BatchState.RUNNING | BatchState.CANCELING:
@@ -370,6 +371,8 @@ class Driver:
                     self._lost(error)
                 case errors.IllegalTransition() if not await self._lease.renew(self._lost):
                     return  # Somebody else has taken it further; no mistake of ours.
+                case errors.PluginError():
+                    await self._broke(of_job(self._kit.parts.name, error))
                 case errors.BatchflowError():
                     # A reader that could not commit has items in hand that nobody else has: only a new one may go on.
                     await self._broke(error)

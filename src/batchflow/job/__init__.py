@@ -78,7 +78,9 @@ class Job:
         """Wrap functions into ports; `retry` is the policy where none is declared."""
         return Parts(
             name=self.name,
-            source=self.source if isinstance(self.source, Source) else Rereading(self.source, self.key),
+            source=self.source
+            if isinstance(self.source, Source)
+            else Rereading(self.source, self.key, self.rules.carry),
             builder=self.request if isinstance(self.request, Builder) else FunctionBuilder(self.request),
             outlets=[_outlet(to) for to in _tos(self.sinks)],
             checks=[one if isinstance(one, Check) else FunctionCheck(one) for one in self.checks],

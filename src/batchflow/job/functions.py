@@ -19,6 +19,8 @@ from numbers import Number
 from typing import Any, TypeAlias
 from uuid import UUID
 
+import msgspec
+
 from batchflow.machine.keys import key_of, no_key
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result
@@ -35,14 +37,17 @@ Decide: TypeAlias = Callable[[Failure], Verdict]
 Write: TypeAlias = Callable[[Sequence[Result]], object]
 
 PAGE = 500
+_PLAIN = frozenset({int, float, bool, type(None)})
+_encode = msgspec.json.Encoder().encode
 
 
 class Rereading:
     """A source from rows, or from a function that gives the same rows whenever it is called."""
 
-    def __init__(self, rows: Rows | Read, key: str) -> None:
+    def __init__(self, rows: Rows | Read, key: str, carry: Sequence[str] = ()) -> None:
         self.__wrapped__ = rows
         self._key = key
+        self._carry = carry
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Page | Idle]:
         """Pass over what was read before, then go on in pages."""
@@ -78,7 +83,31 @@ class Rereading:
         data: dict[str, Any] = dict(row)  # pyright: ignore[reportUnknownArgumentType] - as it is
         value = data.get(self._key)
         key = value if type(value) is str else _key(value)
-        return Record(key, data, origin) if key else Unreadable(origin, no_key(self._key, value, data))
+        if not key:
+            return Unreadable(origin, no_key(self._key, value, data))
+        flaw = self._flaw(key, data)
+        return Unreadable(origin, flaw) if flaw else Record(key, data, origin)
+
+    def _flaw(self, key: str, data: Mapping[str, Any]) -> str:
+        """Say what of a record could not be kept beside its request; files and databases cannot hold such things."""
+        if not key.isascii() and (why := _unkept(key)):
+            return f"the key {self._key!r} is {key!a}, which {why}"
+        for column in self._carry:
+            value = data.get(column)
+            if type(value) not in _PLAIN and (why := _unkept(value)):
+                return f"the carried column {column!r} cannot be kept: it {why}"
+        return ""
+
+
+def _unkept(value: Any) -> str:
+    """Say why a value cannot be written as JSON; empty for what can, dates, decimals and bytes among it."""
+    try:
+        _encode(value)
+    except UnicodeEncodeError:
+        return "holds half a character (a lone surrogate), which no text in a file can"
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        return f"is of type {type(value).__qualname__}, which is no JSON ({error}): carry text, numbers, dates, or lists and maps of them"
+    return ""
 
 
 def _holds_rows(rows: Any) -> bool:

@@ -1,16 +1,16 @@
 """The life of a batch: everything that affects its state stands in this file.
 
-    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled, TurnedUp -> running
+    drafted     Intended -> submitting, Deferred -> drafted, Withdrawn -> canceled, TurnedUp -> running, Questioned -> in_doubt
     submitting  Accepted -> running, PutOff -> drafted, Rejected -> failed, Oversized -> split, ReplyLost -> in_doubt
     in_doubt    Accepted -> running, Adopted -> running, TurnedUp -> running, Doubted -> in_doubt, Vanished -> drafted, GivenUp -> held, WrittenOff -> failed
     held        Accepted -> running, Adopted -> running, TurnedUp -> running, Vanished -> drafted, Reopened -> in_doubt, WrittenOff -> failed
     running     Seen -> running, Deferred -> running, CancelSent -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     canceling   Seen -> canceling, Deferred -> canceling, Finished -> ended, Disowned -> in_doubt, GivenUp -> held
     ended       Collected -> collected, Deferred -> ended, Disowned -> in_doubt, GivenUp -> held
-    collected   Delivered -> delivered, Refetched -> collected
-    delivered   Refetched -> delivered
+    collected   Delivered -> delivered, Declined -> collected, Refetched -> collected
+    delivered   Recalled -> collected, Refetched -> delivered
 
-and delivered, failed, canceled, split are the ends. The straight way is drafted, submitting, running, ended, collected,
+and delivered, failed, canceled, split are the ends; nothing leads out of one but a person's word (Recalled). The straight way is drafted, submitting, running, ended, collected,
 delivered; `docs/reference/state-machine.md` is this table as a drawing.
 
 Two rules carry the money. A row sits in exactly one place of the books (`PLACE`), and a batch holds its reservation from
@@ -119,6 +119,13 @@ class TurnedUp(Event, frozen=True, kw_only=True):
     proven: bool = True
 
 
+class Questioned(Event, frozen=True, kw_only=True):
+    """It was about to be sent again, and the call of this token may have made a batch after all."""
+
+    token: str
+    why: str
+
+
 class WrittenOff(Event, frozen=True, kw_only=True):
     """A person wants nobody to wait for it any longer: every row gets this word, and nothing is sent again."""
 
@@ -190,6 +197,18 @@ class Delivered(Event, frozen=True, kw_only=True):
     """Every sink has confirmed."""
 
 
+class Declined(Event, frozen=True, kw_only=True):
+    """A sink's target refused some good rows: they are dead letters, and so many are left that are good."""
+
+    good: int
+
+
+class Recalled(Event, frozen=True, kw_only=True):
+    """Rows that a sink refused are brought to it again: so many are good now."""
+
+    good: int
+
+
 class Withdrawn(Event, frozen=True, kw_only=True):
     """Canceled before it was sent."""
 
@@ -207,6 +226,7 @@ AnyEvent: TypeAlias = (
     | Doubted
     | Vanished
     | TurnedUp
+    | Questioned
     | WrittenOff
     | GivenUp
     | Reopened
@@ -218,11 +238,19 @@ AnyEvent: TypeAlias = (
     | Collected
     | Refetched
     | Delivered
+    | Declined
+    | Recalled
     | Withdrawn
 )
 
 TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
-    S.DRAFTED: {Intended: S.SUBMITTING, Deferred: S.DRAFTED, Withdrawn: S.CANCELED, TurnedUp: S.RUNNING},
+    S.DRAFTED: {
+        Intended: S.SUBMITTING,
+        Deferred: S.DRAFTED,
+        Withdrawn: S.CANCELED,
+        TurnedUp: S.RUNNING,
+        Questioned: S.IN_DOUBT,
+    },
     S.SUBMITTING: {
         Accepted: S.RUNNING,
         PutOff: S.DRAFTED,
@@ -263,8 +291,8 @@ TABLE: dict[BatchState, dict[type[Event], BatchState]] = {
         GivenUp: S.HELD,
     },
     S.ENDED: {Collected: S.COLLECTED, Deferred: S.ENDED, Disowned: S.IN_DOUBT, GivenUp: S.HELD},
-    S.COLLECTED: {Delivered: S.DELIVERED, Refetched: S.COLLECTED},
-    S.DELIVERED: {Refetched: S.DELIVERED},
+    S.COLLECTED: {Delivered: S.DELIVERED, Declined: S.COLLECTED, Refetched: S.COLLECTED},
+    S.DELIVERED: {Recalled: S.COLLECTED, Refetched: S.DELIVERED},
     S.FAILED: {},
     S.CANCELED: {},
     S.SPLIT: {},
@@ -336,6 +364,12 @@ def _moves(before: Batch, after: Batch, event: AnyEvent) -> dict[str, int]:
     if isinstance(event, Delivered):
         add("collected", -before.good)
         add("delivered", before.good)
+    if isinstance(event, Recalled):
+        add("delivered", -before.good)
+        add("collected", before.good)
+    if isinstance(event, Declined | Recalled):
+        add("collected", after.good - before.good)
+        add("dead", before.good - after.good)
     return {counter: n for counter, n in moves.items() if n}
 
 

@@ -3,7 +3,7 @@
 To make it anew: `python -c "from batchflow.machine.drawing import page; print(page(), end='')"`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 
 from batchflow.machine import batch, run
@@ -21,7 +21,7 @@ def page() -> str:
     parts = [
         _HEAD,
         "## The life of a batch",
-        mermaid(BatchState, batch_arrows(), first=BatchState.DRAFTED),
+        mermaid(BatchState, batch_arrows(), first=BatchState.DRAFTED, ends=batch.TERMINAL),
         "## The life of a run",
         mermaid(RunState, run_arrows(), first=RunState.RUNNING),
     ]
@@ -44,15 +44,17 @@ def run_arrows() -> dict[tuple[str, str], list[str]]:
     )
 
 
-def mermaid(states: type[StrEnum], arrows: Mapping[tuple[str, str], list[str]], *, first: StrEnum) -> str:
-    """Draw arrows as GitHub shows them; states that lead nowhere else lead to the end."""
+def mermaid(
+    states: type[StrEnum],
+    arrows: Mapping[tuple[str, str], list[str]],
+    *,
+    first: StrEnum,
+    ends: Collection[StrEnum] = (),
+) -> str:
+    """Draw arrows as GitHub shows them; where nothing more happens by itself, one leads to the end."""
     lines = [f"    {origin} --> {target}: {', '.join(events)}" for (origin, target), events in arrows.items()]
-    ends = [
-        f"    {state} --> [*]"
-        for state in states
-        if all(state != origin or origin == target for origin, target in arrows)
-    ]
-    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *lines, *ends, "```"])
+    last = [f"    {state} --> [*]" for state in states if state in ends]
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *lines, *last, "```"])
 
 
 def _arrows(triples: Iterable[tuple[str, str, type[object]]]) -> dict[tuple[str, str], list[str]]:

@@ -183,7 +183,8 @@ def _adopted(id: str, *, proven: bool) -> str:
 
 def _not_in_doubt(batch: Batch, token: str) -> Denied | None:
     if batch.state not in DOUBTFUL:
-        return Denied(f"it is {batch.state}, so there is nothing to rule on")
+        found = f" as {batch.remote}" if batch.remote else ""
+        return Denied(f"it is {batch.state}{found}, so there is nothing to rule on")
     if batch.token != token:
         return Denied("it has been sent again since that was typed, so the word was about another call")
     return None

@@ -5,8 +5,8 @@
     draining   Read -> draining, Paused -> paused, Resumed -> draining, CancelWished -> draining, Settled -> done | canceled, Broke -> failed
     paused     Read -> paused, Resumed -> running | draining, CancelWished -> draining, Broke -> failed
     failed     Read -> failed, Resumed -> running | draining, CancelWished -> draining, Broke -> failed
-    done       Reawakened -> draining
-    canceled   Reawakened -> draining
+    done       Reawakened -> draining, Replayed -> draining
+    canceled   Reawakened -> draining, Replayed -> draining
 
 `read_all` remembers whether a paused run goes back to running or to draining. A wish to cancel is kept in `cancel` until
 every batch is at rest. A pack that was being read while the run was paused, canceled or broken is still committed: its
@@ -63,6 +63,10 @@ class Reawakened(Event, frozen=True):
     """Dead letters were asked for again."""
 
 
+class Replayed(Event, frozen=True):
+    """What one of its sinks was given is brought to it again."""
+
+
 class Broke(Event, frozen=True):
     """It cannot go on."""
 
@@ -71,7 +75,7 @@ class Broke(Event, frozen=True):
 
 BY_OPERATOR = Paused("paused by an operator", by_operator=True)
 
-AnyEvent: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Broke
+AnyEvent: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Replayed | Broke
 
 LIVE = frozenset({S.RUNNING, S.DRAINING})
 OPEN = frozenset({S.PLANNING, S.RUNNING, S.DRAINING, S.PAUSED, S.FAILED})
@@ -116,8 +120,8 @@ TABLE: dict[RunState, dict[type[Event], frozenset[RunState]]] = {
         CancelWished: frozenset({S.DRAINING}),
         Broke: frozenset({S.FAILED}),
     },
-    S.DONE: {Reawakened: frozenset({S.DRAINING})},
-    S.CANCELED: {Reawakened: frozenset({S.DRAINING})},
+    S.DONE: {Reawakened: frozenset({S.DRAINING}), Replayed: frozenset({S.DRAINING})},
+    S.CANCELED: {Reawakened: frozenset({S.DRAINING}), Replayed: frozenset({S.DRAINING})},
 }
 
 
@@ -150,6 +154,8 @@ def step(run: Run, event: AnyEvent) -> Run:
             return _next(run, state=S.CANCELED if run.cancel else S.DONE, ended_at=event.at)
         case Reawakened():
             return _next(run, state=S.DRAINING, ended_at=None, cancel=False, why="")
+        case Replayed():  # a canceled run stays one
+            return _next(run, state=S.DRAINING, ended_at=None)
         case Broke():
             return _next(run, state=S.FAILED, why=event.why)
 

@@ -66,7 +66,7 @@ def wrongs_of_run(run: Run, batches: Sequence[Batch], deliveries: Sequence[Deliv
     moving = [batch for batch in batches if batch.state not in TERMINAL]
     if moving:
         yield f"it is {run.state}, and {len(moving)} of its batches are not at rest"
-    due = sum(part.state is not DeliveryState.DONE for part in deliveries)
+    due = sum(part.state in {DeliveryState.DUE, DeliveryState.PARKED} for part in deliveries)
     if due:
         yield f"it is {run.state}, and {due} parts are not delivered"
 
@@ -90,6 +90,7 @@ def recount(
             rows["canceled" if setback.word is Word.CANCELED else "dead"] += setback.count
     for entry in entries:
         rows["paid" if entry.kind == "settle" else "waste"] += entry.paid
+        rows["twice"] += entry.paid if entry.kind == "twice" else 0
     counted = (
         "waiting",
         "in_flight",
@@ -101,6 +102,7 @@ def recount(
         "batches",
         "paid",
         "waste",
+        "twice",
     )
     return {name: rows[name] for name in counted} | {"intents": intents}
 

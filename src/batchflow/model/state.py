@@ -50,6 +50,8 @@ class DeliveryState(StrEnum):
     DUE = "due"
     PARKED = "parked"
     DONE = "done"
+    REFUSED = "refused"
+    """The sink will not have these rows: they are dead letters, until somebody asks to bring them again."""
 
 
 class IntentState(StrEnum):
@@ -157,6 +159,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """Full listings since the call that showed no candidate."""
     watch_until: float | None = None
     """An absent token is looked out for until then."""
+    overruled: tuple[str, ...] = ()
+    """Batches that the listing showed when an operator said that this call had made none."""
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +175,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     state: DeliveryState = DeliveryState.DUE
     wake_at: float | None = 0.0
     rows: int = 0
+    only: bytes = b""
+    """A bitmap of the rows that it is about; empty for all that the sink sees. A part of refused rows comes after another."""
     attempts: int = 0
     receipt: dict[str, Any] | None = None
     sequence: int = 0
@@ -223,7 +229,10 @@ class Remote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the ledger. `kind` is settle or waste; the id makes a second telling harmless."""
+    """One line of the ledger; the id makes a second telling harmless.
+
+    `kind` is settle for what was paid, and for what of it bought nothing: waste, or twice where a batch was paid again.
+    """
 
     id: str
     run: str
@@ -284,6 +293,6 @@ class Due(msgspec.Struct, frozen=True):
 COUNTERS = (
     "read", "skipped", "duplicate", "unbuildable", "built",
     "rows", "waiting", "in_flight", "collected", "delivered", "dead", "canceled",
-    "reserved", "paid", "listed", "waste", "input_tokens", "output_tokens", "retried", "intents", "batches",
+    "reserved", "paid", "listed", "waste", "twice", "input_tokens", "output_tokens", "retried", "intents", "batches",
 )  # fmt: skip
 """The books of a run. Each changes in the very commit that changes the state it counts."""

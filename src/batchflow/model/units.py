@@ -39,6 +39,10 @@ class Mendable(msgspec.Struct, frozen=True):
     """May be changed in the middle of a run: it says how something is reached, not what is asked or where answers go."""
 
 
+SHORTEST_SECRET = 4
+"""Letters from which a value is starred wherever it is seen: fewer are in every sentence, and are no key."""
+
+
 class Secret:
     """A value that must not be printed, logged or stored. `reveal()` is the only way to it."""
 

@@ -13,6 +13,21 @@ Receipt: TypeAlias = dict[str, Any]
 Promise: TypeAlias = Literal["receipt", "keyed", "at_least_once"]
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """One row that a target will not have, by a rule of its own: its place in the batch (`Result.row`), its key, and why."""
+
+    row: int
+    key: str
+    why: str
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that is safe but for some rows. Those become dead letters (`sink_error`); asked for again, they come alone."""
+
+    receipt: Receipt
+    refused: Sequence[Refusal] = ()
+
+
 class SinkContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a sink is told when it is opened."""
 
@@ -37,7 +52,8 @@ class Sink(Protocol):
     `promise` says what happens when a part comes twice, which it does after a crash between `write` and the commit:
     `receipt`: it is recognised by its name or cut off again by the last receipt, so exactly once; `keyed`: rows replace
     themselves, so exactly once in effect; `at_least_once`: rows may double.
-    A sink that cannot write raises `SinkError`; its deliveries wait and the other sinks go on.
+    A sink that cannot write raises `SinkError`; its deliveries wait and the other sinks go on. One whose target refuses
+    single rows writes the others and gives `Written`, with the same refusals whenever it recognises that part again.
     """
 
     promise: Promise
@@ -46,8 +62,8 @@ class Sink(Protocol):
         """Makes ready; `last` is the receipt of the last part that was committed in this run."""
         ...
 
-    async def write(self, part: Part) -> Receipt:
-        """Writes one part and makes it durable."""
+    async def write(self, part: Part) -> Receipt | Written:
+        """Writes one part and makes it durable; says so of which rows it did not."""
         ...
 
     async def close(self) -> None:

@@ -9,19 +9,22 @@ from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
+from batchflow.machine.run import OPEN
 from batchflow.machine.soundness import recount, wrong_sums, wrongs_of, wrongs_of_books, wrongs_of_run
 from batchflow.model.blob import Blob
 from batchflow.model.errors import ObjectDamaged
-from batchflow.model.state import Batch, Delivery, Entry, Intent, Run, Setback
+from batchflow.model.state import Batch, BatchState, Delivery, Entry, Intent, Run, Setback
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
 from batchflow.reports.findings import Finding, Grade
 from batchflow.reports.housekeeping import cleared
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT
+from batchflow.stages.mend import COPY
 from batchflow.stages.reject import LANE
 
 RESULTS = "results-"
+REPAIR = ("batchflow doctor --repair",)
 
 
 class Looked(msgspec.Struct):
@@ -67,9 +70,7 @@ async def objects(
             looked.bytes += blob.size
             error = await _damaged(blobs, blob, quick=quick)
             if error is not None and blob in named_by(await store.get(Batch, batch.id)):
-                yield _damage(
-                    run, blob.name, f"{error.message.rstrip('.')}. It is {_meaning(batch, blob)}", hint=error.hint
-                )
+                yield _lost(run, batch, blob, error)
 
 
 async def orphans(store: StateStore, blobs: BlobStore, run: Run) -> AsyncGenerator[Finding]:
@@ -87,7 +88,7 @@ async def orphans(store: StateStore, blobs: BlobStore, run: Run) -> AsyncGenerat
                 run=run.id,
                 subject=name,
                 sentence=text,
-                say=("batchflow doctor --repair",),
+                say=REPAIR,
                 repair=True,
             )
 
@@ -126,12 +127,36 @@ async def _damaged(blobs: BlobStore, blob: Blob, *, quick: bool) -> ObjectDamage
     return None
 
 
+def _lost(run: Run, batch: Batch, blob: Blob, error: ObjectDamaged) -> Finding:
+    """Say what an object is missed for, and what can be done without it."""
+    remedy, say = _remedy(run, batch, blob)
+    return Finding(
+        grade=Grade.DAMAGE,
+        run=run.id,
+        subject=blob.name,
+        sentence=f"{error.message.rstrip('.')}. It is {_meaning(batch, blob)} {remedy}",
+        say=say,
+        repair=say == REPAIR,
+    )
+
+
+def _remedy(run: Run, batch: Batch, blob: Blob) -> tuple[str, tuple[str, ...]]:
+    if blob in batch.results and batch.remote:
+        return "`--repair` fetches the answers again at no cost, as long as the provider has them (29 days).", REPAIR
+    if blob == batch.requests and batch.state is BatchState.DRAFTED and run.state in OPEN:
+        cancel = f"batchflow cancel {run.id[:SHORT]}"
+        return f"Nothing of it was sent. {COPY}; `{cancel}` ends the run without it.", (cancel,)
+    if blob == batch.requests:
+        return f"Only showing its requests, and asking them again, needs it. {COPY}.", ()
+    if blob == batch.context:
+        return f"Without it nobody can tell which record an answer belongs to. {COPY}.", ()
+    return f"{COPY}.", ()
+
+
 def _meaning(batch: Batch, blob: Blob) -> str:
     what = blob.name.rpartition("/")[2].partition("-")[0]
     return f"the {what} of batch {batch.id[:SHORT]} ({batch.count:,} requests, {batch.state})."
 
 
-def _damage(run: Run, subject: str, sentence: str, *, hint: str = "") -> Finding:
-    return Finding(
-        grade=Grade.DAMAGE, run=run.id, subject=subject, sentence=f"{sentence.rstrip('.')}.{f' {hint}' if hint else ''}"
-    )
+def _damage(run: Run, subject: str, sentence: str) -> Finding:
+    return Finding(grade=Grade.DAMAGE, run=run.id, subject=subject, sentence=f"{sentence.rstrip('.')}.")

@@ -1,6 +1,6 @@
 """Batches in doubt or held, each in one sentence: what happened, what is known of its money, and what one may type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -8,10 +8,11 @@ from batchflow.machine.ruling import DOUBTFUL, at_most
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
 from batchflow.model.remote import RemoteBatch
-from batchflow.model.state import Batch, BatchState, Intent, Remote, Run
+from batchflow.model.state import Batch, BatchState, Binding, Intent, Remote, Run
 from batchflow.ports.state import StateStore
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
+from batchflow.stages.account import same_account
 
 UNCLEAR = (BatchState.SUBMITTING, *DOUBTFUL)
 """States in which nobody may know of a batch whether it exists: in doubt, or in a call whose process may be dead."""
@@ -48,21 +49,37 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     """None where the listing was not looked at."""
     sentence: str
     say: tuple[str, ...]
-    """Commands that decide about it."""
+    """Commands that decide about it, and would be obeyed."""
 
 
-async def doubts(store: StateStore, run: Run, seen: Mapping[str, Sequence[RemoteBatch]] | None = None) -> list[Doubt]:
-    """Describe every batch of a run that is in doubt or held; `seen` are the candidates that a look has found."""
+def _nobody() -> None:
+    """Nobody can say as whom the job would look."""
+
+
+async def doubts(
+    store: StateStore,
+    run: Run,
+    seen: Mapping[str, Sequence[RemoteBatch]] | None = None,
+    *,
+    here: Callable[[], Binding | None] = _nobody,
+) -> list[Doubt]:
+    """Describe every batch of a run that is in doubt or held.
+
+    `seen` are the candidates that a look has found. Where there was none, `here` says as whom the job would look, so that
+    nobody is offered a word that a look would deny.
+    """
     batches = [batch async for batch in every(store, Batch, {"run": run.id, "state": DOUBTFUL})]
-    return [await _doubt(store, run, batch, seen) for batch in batches]
+    binding = here() if batches and seen is None else None
+    return [await _doubt(store, run, batch, seen, binding) for batch in batches]
 
 
-async def _doubt(store: StateStore, run: Run, batch: Batch, seen: Mapping[str, Sequence[RemoteBatch]] | None) -> Doubt:
+async def _doubt(
+    store: StateStore, run: Run, batch: Batch, seen: Mapping[str, Sequence[RemoteBatch]] | None, here: Binding | None
+) -> Doubt:
     intent = await store.get(Intent, batch.token)
     facts = await store.find(Remote, {"token": batch.token, "batch": batch.id}, limit=1)
     remote = facts[0].id if facts else batch.remote if batch.proven else ""
-    # Where there was a look, and none for this batch, the key in use is of another account than its call was made with.
-    strange = seen is not None and batch.id not in seen and not remote
+    strange = not remote and (_unsure(intent, here) if seen is None else batch.id not in seen)
     shown = None if seen is None or strange or remote else tuple(_candidate(one) for one in seen[batch.id])
     return Doubt(
         run=run.id,
@@ -77,7 +94,7 @@ async def _doubt(store: StateStore, run: Run, batch: Batch, seen: Mapping[str, S
         account=_account(intent),
         why=batch.why,
         candidates=shown,
-        sentence=_sentence(batch, intent, remote, shown),
+        sentence=_sentence(batch, intent, remote, shown, here if strange else None),
         say=tuple(_say(run, batch, remote, shown, strange=strange)),
     )
 
@@ -99,10 +116,28 @@ async def doubtful_runs(store: StateStore) -> list[Run]:
     return [run for id in sorted(ids, reverse=True) if (run := await store.get(Run, id)) is not None]
 
 
-def _sentence(batch: Batch, intent: Intent | None, remote: str, shown: Sequence[Candidate] | None) -> str:
+def _unsure(intent: Intent | None, here: Binding | None) -> bool:
+    """Tell whether the key in use may be of another account than the call was made with. A look finds out."""
+    return intent is not None and (here is None or not same_account(intent.binding, here))
+
+
+def _sentence(
+    batch: Batch, intent: Intent | None, remote: str, shown: Sequence[Candidate] | None, other: Binding | None
+) -> str:
     what = f"batch {batch.id[:SHORT]} ({batch.count:,} requests) is {batch.state.replace('_', ' ')}"
-    why = f": {batch.why}" if batch.why else ""
-    return ". ".join([f"{what}{why}", *filter(None, [_money(batch, intent, remote), _shown(shown)])]) + "."
+    why = f": {batch.why.rstrip('.')}" if batch.why else ""
+    more = (_money(batch, intent, remote), _shown(shown), _other(intent, other))
+    return ". ".join([f"{what}{why}", *filter(None, more)]) + "."
+
+
+def _other(intent: Intent | None, here: Binding | None) -> str:
+    """Say that the job would come as somebody else now."""
+    if intent is None or here is None:
+        return ""
+    return (
+        f"Its call went to {intent.binding.base_url} with key {intent.binding.key}, and the job has {here.base_url} and key "
+        f"{here.key or 'none'} now: only a key of the same workspace can tell whether it exists"
+    )
 
 
 def _money(batch: Batch, intent: Intent | None, remote: str) -> str:

@@ -11,7 +11,7 @@ from batchflow.machine.run import OPEN, standing
 from batchflow.machine.soundness import wrong_sums
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
-from batchflow.model.state import Batch, BatchState, Run
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run
 from batchflow.ports.state import StateStore
 from batchflow.reports.paging import every
 from batchflow.reports.shown import shown
@@ -37,6 +37,9 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
     paid: float
     listed: float
     waste: float
+    """What of it bought nothing that is used: answers that were asked again, and batches that were paid twice."""
+    twice: float
+    """What of the waste went into batches that turned up after their rows had been sent again."""
     reserved: float
     budget: float | None
 
@@ -100,7 +103,7 @@ async def facts(store: StateStore, run: Run) -> RunFacts:
         balanced=balanced(books),
         money=money(books, shown(run.summary).limit),
         batches=Counter(batch.state.value for batch in moving),
-        worries=tuple(worry(batch) for batch in moving if batch.state in WORRYING),
+        worries=(*(worry(batch) for batch in moving if batch.state in WORRYING), *await _refusals(store, run)),
     )
 
 
@@ -115,6 +118,7 @@ def money(books: Mapping[str, int], budget: int | None) -> Money:
         paid=books["paid"] / DOLLAR,
         listed=books["listed"] / DOLLAR,
         waste=books["waste"] / DOLLAR,
+        twice=books["twice"] / DOLLAR,
         reserved=books["reserved"] / DOLLAR,
         budget=None if budget is None else budget / DOLLAR,
     )
@@ -128,6 +132,19 @@ def balanced(books: Mapping[str, int]) -> bool:
 def worry(batch: Batch) -> str:
     """Say what a person should know of a batch that is in doubt or held."""
     return f"batch {batch.id[:SHORT]} ({batch.count:,} requests) is {batch.state.replace('_', ' ')}: {batch.why}"
+
+
+async def _refusals(store: StateStore, run: Run) -> list[str]:
+    """Say of each sink how many rows its target refused, and what it said of the first."""
+    refused = [part async for part in every(store, Delivery, {"run": run.id, "state": DeliveryState.REFUSED})]
+    rows, whys = Counter[str](), dict[str, str]()
+    for part in refused:
+        rows[part.sink] += part.rows
+        whys.setdefault(part.sink, part.why)
+    again = (
+        f"`batchflow retry {run.id[:SHORT]} --only sink_error` brings them again, once that is mended, and asks nothing"
+    )
+    return [f"sink {sink} refused {n:,} of the rows, for example {whys[sink]}. {again}" for sink, n in rows.items()]
 
 
 def instant(at: float) -> str:

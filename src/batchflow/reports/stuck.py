@@ -1,9 +1,9 @@
 """Why a run does not move: everything in it that waits, one sentence each."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from batchflow.machine.run import LIVE
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Lease, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Binding, Delivery, DeliveryState, Lease, Run, RunState, Wish
 from batchflow.ports.state import StateStore
 from batchflow.reports.doubts import doubts
 from batchflow.reports.findings import Finding, Grade
@@ -12,18 +12,28 @@ from batchflow.reports.runs import SHORT, instant
 
 UNMOVED = (BatchState.SUBMITTING, BatchState.DRAFTED, BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED)
 """States of batches that tell by their `why` what keeps them there."""
+UNDELIVERED = (DeliveryState.PARKED, DeliveryState.DUE, DeliveryState.REFUSED)
 UNHEARD = 30.0
 """A wish that a living driver has not obeyed for so long is stuck."""
 
 
 async def stuck(
-    store: StateStore, run: Run, *, driver: Lease | None, dead: Lease | None, now: float
+    store: StateStore,
+    run: Run,
+    *,
+    driver: Lease | None,
+    dead: Lease | None,
+    now: float,
+    here: Callable[[], Binding | None],
 ) -> AsyncGenerator[Finding]:
-    """Find all that waits in a run; `driver` is who drives it, and `dead` who did and is gone without giving it back."""
+    """Find all that waits in a run; `driver` is who drives it, and `dead` who did and is gone without giving it back.
+
+    `here` says as whom the job would come to its provider.
+    """
     at_rest = run.state in {RunState.DONE, RunState.CANCELED}
     if dead is not None:
         yield _left_behind(run, dead)
-    unclear = await doubts(store, run)
+    unclear = await doubts(store, run, here=here)
     if not at_rest and driver is None and not any(doubt.batch in run.why for doubt in unclear):
         yield _undriven(run)
     for doubt in unclear:
@@ -33,7 +43,7 @@ async def stuck(
     async for batch in every(store, Batch, {"run": run.id, "state": UNMOVED}):
         if found := _batch(run, batch, driven=driver is not None):
             yield found
-    async for part in every(store, Delivery, {"run": run.id, "state": (DeliveryState.PARKED, DeliveryState.DUE)}):
+    async for part in every(store, Delivery, {"run": run.id, "state": UNDELIVERED}):
         if found := _part(run, part):
             yield found
     for wish in await store.find(Wish, {"run": run.id, "done_at": None}):
@@ -89,6 +99,8 @@ def _batch(run: Run, batch: Batch, *, driven: bool) -> Finding | None:
 
 def _part(run: Run, part: Delivery) -> Finding | None:
     """Speak of parts that a sink would not take; those whose turn has not come are not stuck."""
+    if part.state is DeliveryState.REFUSED:
+        return _refused(run, part)
     if part.state is not DeliveryState.PARKED and not part.attempts:
         return None
     given_up = "and waits to be told to try again" if part.state is DeliveryState.PARKED else "and is tried again"
@@ -101,6 +113,15 @@ def _part(run: Run, part: Delivery) -> Finding | None:
     return Finding(
         grade=Grade.PERSON if parked else Grade.PASSES, run=run.id, subject=part.id, sentence=sentence, say=say
     )
+
+
+def _refused(run: Run, part: Delivery) -> Finding:
+    sentence = (
+        f"sink {part.sink} refused {part.rows:,} of the rows of batch {part.batch[:SHORT]}, whose answers are stored and paid "
+        f"for, and took the others; the first: {part.why.rstrip('.')}."
+    )
+    say = (f"batchflow retry {run.id[:SHORT]} --only sink_error",)
+    return Finding(grade=Grade.PERSON, run=run.id, subject=part.id, sentence=sentence, say=say)
 
 
 def _unheard(run: Run, wish: Wish, driver: Lease | None) -> Finding:

@@ -26,6 +26,8 @@ from batchflow.stages.context import Row, decode_rows
 from batchflow.stages.objects import read_footer, read_frames, read_line
 from batchflow.stages.reject import LANE
 
+REFUSED = "refused by a sink"
+
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """One sink's part that this row was in."""
@@ -51,7 +53,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     word: str | None
     """None while there is no answer."""
     fate: str
-    """What became of it: delivered, asked again, dead, or under way."""
+    """What became of it: good, accepted as it is, asked again, dead, refused by a sink, or under way."""
     error: str
     request: msgspec.Raw | None
     answer: msgspec.Raw | None
@@ -143,14 +145,17 @@ class Tracker:
             output_tokens=(usage.output_tokens or 0) if usage else 0,
             cost=paid,
             list_cost=listed,
-            arrivals=await self._arrivals(run, batch, _fate(setback, answer)),
+            arrivals=await self._arrivals(run, batch, number, _fate(setback, answer)),
         )
 
     async def _setback(self, batch: Batch, number: int) -> Setback | None:
+        """Find what became of a row that is not simply good; of one that a sink refused, and later took, what holds now."""
+        found = None
         async for setback in every(self._store, Setback, {"batch": batch.id}):
-            if _has(setback.rows, number):
-                return setback
-        return None
+            taken_since = setback.word is Word.SINK_ERROR and setback.decision is Decision.KEEP
+            if _has(setback.rows, number) and not taken_since and (found is None or setback.decision is Decision.DEAD):
+                found = setback
+        return found
 
     async def _request(self, batch: Batch, number: int) -> msgspec.Raw | None:
         if batch.requests is None:
@@ -175,7 +180,7 @@ class Tracker:
             return msgspec.json.decode(await read_line(self._blobs, batch.results[0], footer, number), type=str)
         if answer is not None and answer.error:
             return answer.error
-        if setback is not None and setback.key == key:
+        if setback is not None and (setback.key == key or setback.word is Word.SINK_ERROR):
             return setback.sample
         return batch.why if setback is not None and answer is None else ""
 
@@ -186,13 +191,17 @@ class Tracker:
         paid, listed = cost(price, answer.usage, batch=True)
         return paid / DOLLAR, listed / DOLLAR
 
-    async def _arrivals(self, run: Run, batch: Batch, fate: str) -> tuple[Arrival, ...]:
-        """Name the parts that this row was in, in the order of the job's sinks."""
+    async def _arrivals(self, run: Run, batch: Batch, number: int, fate: str) -> tuple[Arrival, ...]:
+        """Name the parts that this row was in, in the order of the job's sinks; of those that followed a refusal, the last."""
         sinks = shown(run.summary).named()
         order = list(sinks)
-        parts = [part async for part in every(self._store, Delivery, {"batch": batch.id})]
-        parts.sort(key=lambda part: order.index(part.sink) if part.sink in order else len(order))
-        return tuple(_arrival(part, sinks.get(part.sink)) for part in parts if _is_seen(sinks.get(part.sink), fate))
+        parts = {
+            (part.sink, part.generation): part
+            async for part in every(self._store, Delivery, {"batch": batch.id})
+            if not part.only or _has(part.only, number)
+        }.values()
+        places = sorted(parts, key=lambda part: order.index(part.sink) if part.sink in order else len(order))
+        return tuple(_arrival(part, sinks.get(part.sink)) for part in places if _is_seen(sinks.get(part.sink), fate))
 
 
 def _arrival(part: Delivery, sink: ShownSink | None) -> Arrival:
@@ -214,6 +223,8 @@ def _fate(setback: Setback | None, answer: Answer | None) -> str:
     match setback:
         case Setback(decision=Decision.AGAIN):
             return "asked again"
+        case Setback(decision=Decision.DEAD, word=Word.SINK_ERROR):
+            return REFUSED
         case Setback(decision=Decision.DEAD):
             return "dead"
         case Setback():
@@ -225,5 +236,5 @@ def _fate(setback: Setback | None, answer: Answer | None) -> str:
 def _is_seen(sink: ShownSink | None, fate: str) -> bool:
     """Tell whether a sink gets a row of this fate. A sink of a job in code is not written down: it gets what is good."""
     on = sink.on if sink else "ok"
-    good = fate in {"good", "accepted as it is"}
-    return good if on == "ok" else fate == "dead" if on == "dead" else good or fate == "dead"
+    good, dead = fate in {"good", "accepted as it is", REFUSED}, fate in {"dead", REFUSED}
+    return good if on == "ok" else dead if on == "dead" else good or dead

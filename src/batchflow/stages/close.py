@@ -62,4 +62,5 @@ async def _at_rest(kit: Kit) -> bool:
 def _held(run: Run, held: Sequence[Batch]) -> str:
     more = f", and so are {len(held) - 1} more" if len(held) > 1 else ""
     why = f"batch {held[0].id} is held{more}: {held[0].why}"
-    return f"{why.rstrip('.')}. `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"
+    wish = " The run is to be canceled, and is when that is settled: nothing more is sent." if run.cancel else ""
+    return f"{why.rstrip('.')}.{wish} `batchflow reconcile {run.id[:SHORT]}` looks again, or does what you say about it"

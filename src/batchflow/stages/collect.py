@@ -150,12 +150,13 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
     )
     stepped = step(batch, event)
     money = harvest.total()
-    waste = verdicts.wasted + harvest.extra.paid
+    twice = harvest.extra.paid
     counts = {
         "batches": 1,
         "paid": money.paid,
         "listed": money.listed,
-        "waste": waste,
+        "waste": verdicts.wasted + twice,
+        "twice": twice,
         "input_tokens": money.input_tokens,
         "output_tokens": money.output_tokens,
         "retried": again,
@@ -164,7 +165,7 @@ async def _book(kit: Kit, batch: Batch, intents: Sequence[Intent], harvest: Harv
         Put(stepped.batch),
         Count(kit.run, stepped.books),
         Count(kit.run, counts),
-        *_ledger(kit, batch, harvest, waste),
+        *_ledger(kit, batch, harvest, verdicts.wasted),
         *_proof(kit, batch, intents),
         *(Put(setback) for setback in verdicts.setbacks(batch)),
         *deliveries(kit, stepped.batch, good=good, dead=dead + canceled),
@@ -207,7 +208,8 @@ def _ledger(kit: Kit, batch: Batch, harvest: Harvest, waste: int) -> list[Step]:
         at=kit.now(),
     )
     lost = msgspec.structs.replace(entry, id=f"{batch.id}/waste", kind="waste", paid=waste, listed=0)
-    return [Note(entry), *([Note(lost)] if waste else [])]
+    again = msgspec.structs.replace(lost, id=f"{batch.id}/twice", kind="twice", paid=harvest.extra.paid)
+    return [Note(entry), *(Note(one) for one in (lost, again) if one.paid)]
 
 
 def _proof(kit: Kit, batch: Batch, intents: Sequence[Intent]) -> list[Step]:

@@ -1,6 +1,6 @@
 """Deliver: give one part to one sink, and commit its receipt. A sink that fails holds up only its own parts."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 
 import msgspec
 
@@ -13,15 +13,16 @@ from batchflow.model.result import Result
 from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Setback
 from batchflow.model.state import Outlet as LastReceipt
 from batchflow.model.words import Word
-from batchflow.ports.sink import Part, Receipt, Releasing, Sink
+from batchflow.ports.sink import Part, Receipt, Releasing, Sink, Written
 from batchflow.stages.context import Row
+from batchflow.stages.decline import decline, strangers
 from batchflow.stages.join import CHUNK, Joiner
 from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.mend import mend
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.reject import LANE
 from batchflow.stages.verdicts import examine
-from batchflow.stages.wall import wall
+from batchflow.stages.wall import misgiven, wall
 
 ATTEMPTS = 6
 """Failed writes after which a part is parked until somebody resumes the run."""
@@ -36,39 +37,67 @@ class Fates(msgspec.Struct):
 
 
 async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
-    """Write one part, and commit the receipt."""
+    """Write one part, and commit the receipt; rows that the sink's target refuses become dead letters."""
     delivery = await kit.store.get(Delivery, id)
     if delivery is None or delivery.state is not DeliveryState.DUE:
         return
     batch = await kit.batch(delivery.batch)
-    rows = rows_for(kit, batch, "dead" if delivery.generation else outlet.on, delivery.generation)
+    only = frozenset(rows_of(delivery.only)) or None
+    rows = rows_for(kit, batch, "dead" if delivery.generation else outlet.on, delivery.generation, only)
     try:
-        with wall(outlet.sink, f"while it wrote part {delivery.id}"):
-            receipt = await outlet.sink.write(Part(name=delivery.id, rows=rows))
+        written = await _written(outlet.sink, delivery, batch, rows)
     except (errors.SinkError, errors.PluginError) as error:
         await _fail(kit, delivery, error.message, later=error.again is not errors.Again.NEVER)
     except errors.ObjectDamaged as damage:
         await _mended(kit, delivery, damage)
     else:
-        await _confirm(kit, delivery, outlet.sink, receipt)
+        await _confirm(kit, delivery, outlet.sink, written)
         await settle(kit, delivery.batch)
     finally:
         await rows.aclose()
 
 
-async def _confirm(kit: Kit, delivery: Delivery, sink: Sink, receipt: Receipt) -> None:
+async def _written(sink: Sink, delivery: Delivery, batch: Batch, rows: AsyncGenerator[Sequence[Result]]) -> Written:
+    doing = f"while it wrote part {delivery.id}"
+    with wall(sink, doing):
+        given = await sink.write(Part(name=delivery.id, rows=rows))
+    written = given if isinstance(given, Written) else Written(receipt=given)
+    if odd := strangers(batch, written.refused):
+        raise misgiven(sink, doing, odd[0], f"rows of the part as refused: they are numbered 0 to {batch.count - 1}")
+    return written
+
+
+async def _confirm(kit: Kit, delivery: Delivery, sink: Sink, written: Written) -> None:
     done = msgspec.structs.replace(
-        delivery, version=delivery.version + 1, state=DeliveryState.DONE, receipt=receipt, wake_at=None, why=""
+        delivery,
+        version=delivery.version + 1,
+        state=DeliveryState.DONE,
+        rows=delivery.rows - len(written.refused),
+        receipt=written.receipt,
+        wake_at=None,
+        why="",
     )
+    text = f"{done.rows} rows to {delivery.sink}"
+    while True:
+        last = await _receipt_now(kit, delivery, written.receipt)
+        refused = await decline(kit, delivery, written.refused)
+        try:
+            await kit.commit(Put(done), Put(last), kit.event("part.delivered", delivery.id, text), *refused)
+        except errors.Stale as stale:
+            # Another sink refused rows of the same batch meanwhile; what is written is not to be written twice for that.
+            if stale.subject != delivery.batch:
+                raise
+            continue
+        break
+    if isinstance(sink, Releasing):
+        await sink.committed(written.receipt)
+
+
+async def _receipt_now(kit: Kit, delivery: Delivery, receipt: Receipt) -> LastReceipt:
     last = await kit.store.get(LastReceipt, f"{kit.run}/{delivery.sink}")
     if last is None:
-        last = LastReceipt(id=f"{kit.run}/{delivery.sink}", run=kit.run, sink=delivery.sink, receipt=receipt)
-    else:
-        last = msgspec.structs.replace(last, version=last.version + 1, receipt=receipt)
-    text = f"{delivery.rows} rows to {delivery.sink}"
-    await kit.commit(Put(done), Put(last), kit.event("part.delivered", delivery.id, text))
-    if isinstance(sink, Releasing):
-        await sink.committed(receipt)
+        return LastReceipt(id=f"{kit.run}/{delivery.sink}", run=kit.run, sink=delivery.sink, receipt=receipt)
+    return msgspec.structs.replace(last, version=last.version + 1, receipt=receipt)
 
 
 async def _mended(kit: Kit, delivery: Delivery, damage: errors.ObjectDamaged) -> None:
@@ -97,30 +126,33 @@ async def _fail(kit: Kit, delivery: Delivery, why: str, *, later: bool) -> None:
 
 
 async def settle(kit: Kit, id: str) -> None:
-    """Call a batch delivered once every sink has confirmed."""
+    """Call a batch delivered once every sink has confirmed what it takes."""
     batch = await kit.batch(id)
     if batch.state is not BatchState.COLLECTED:
         return
     parts = await kit.store.find(Delivery, {"batch": id})
-    if all(part.state is DeliveryState.DONE for part in parts):
+    if all(part.state in {DeliveryState.DONE, DeliveryState.REFUSED} for part in parts):
         stepped = step(batch, Delivered())
         await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books))
 
 
-async def rows_for(kit: Kit, batch: Batch, on: On, generation: int | None = None) -> AsyncGenerator[Sequence[Result]]:
-    """Stream the rows that a sink of this kind sees; dead letters of one generation of parts, or of all."""
+async def rows_for(
+    kit: Kit, batch: Batch, on: On, generation: int | None = None, only: Collection[int] | None = None
+) -> AsyncGenerator[Sequence[Result]]:
+    """Stream the rows that a sink of this kind sees, `only` some of them; dead letters of one generation of parts, or of all."""
     fates = await _fates(kit, batch, generation)
     if batch.lane == LANE:
         if on != "ok":
             async for chunk in _rejects(kit, batch):
-                yield chunk
+                yield chunk if only is None else [result for result in chunk if result.row in only]
         return
+    if only is not None:
+        fates.dead = {row: fate for row, fate in fates.dead.items() if row in only}
     joiner = Joiner(kit, batch, batch.results)
     size = await joiner.memory()
     async with kit.hold(size) as held:
         lined: set[int] = set()
-        only = _asked(batch, on, fates)
-        results = joiner.results(only, ordered=held >= size)
+        results = joiner.results(_asked(batch, on, fates, only), ordered=held >= size)
         try:
             async for chunk in results:
                 if on != "ok" and fates.dead:
@@ -134,12 +166,14 @@ async def rows_for(kit: Kit, batch: Batch, on: On, generation: int | None = None
                 yield bare[start : start + CHUNK]
 
 
-def _asked(batch: Batch, on: On, fates: Fates) -> "set[int] | frozenset[int] | None":
+def _asked(batch: Batch, on: On, fates: Fates, only: Collection[int] | None) -> set[int] | None:
     """Name the rows that a sink sees; None is all of them."""
     if on == "dead":
         return set(fates.dead)
     hidden = fates.again if on == "all" else fates.again | fates.dead.keys()
-    return set(range(batch.count)) - hidden if hidden else None
+    if only is None and not hidden:
+        return None
+    return set(range(batch.count) if only is None else only) - hidden
 
 
 def _final(kit: Kit, result: Result, fates: Fates) -> Result:
@@ -158,6 +192,8 @@ async def _fates(kit: Kit, batch: Batch, generation: int | None) -> Fates:
     for setback in await kit.every(Setback, {"batch": batch.id}):
         rows = list(rows_of(setback.rows))
         other = generation is not None and setback.generation != generation
+        if other and setback.word is Word.SINK_ERROR:
+            continue  # one sink refused them; to the others they are what they were
         if setback.decision is Decision.KEEP:
             fates.kept.update(rows)
         elif setback.decision is Decision.AGAIN or other:

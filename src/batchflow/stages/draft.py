@@ -21,7 +21,7 @@ from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError, ByPage
 from batchflow.ports.source import Acknowledging, Source
 from batchflow.stages.ask import requests_of
-from batchflow.stages.context import Row
+from batchflow.stages.context import Row, encode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.pack import Pack
 from batchflow.stages.reject import Reject, reject
@@ -295,7 +295,11 @@ class Reader:
 
     def _doubles(self, items: Sequence[Item]) -> Sequence[bool]:
         """Ask which items are passed over."""
-        doubles = self._seen.add([item.key for item in items], self._place)
+        try:
+            doubles = self._seen.add([item.key for item in items], self._place)
+        except UnicodeEncodeError:
+            encode_rows([Row(item.key, item.origin) for item in items], self._kit.parts.source)  # names the culprit
+            raise
         self._place += len(items)
         return doubles
 

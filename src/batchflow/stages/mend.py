@@ -13,11 +13,12 @@ from batchflow.model.change import Put
 from batchflow.model.money import dollars
 from batchflow.model.state import Batch, Entry, Intent, Setback
 from batchflow.model.words import Word
+from batchflow.stages.account import sees
 from batchflow.stages.download import MEMORY, download, remotes_of
 from batchflow.stages.harvest import Harvest
 from batchflow.stages.kit import Kit
 
-COPY = "Put the object back from a copy of the state folder, then go on with the run"
+COPY = "Put the object back from a copy of the state folder"
 ACCOUNT = frozenset({Word.UNAUTHORIZED, Word.NO_CREDIT})
 
 
@@ -50,22 +51,38 @@ async def mend(kit: Kit, id: str, damage: errors.ObjectDamaged) -> Unmended | No
         return Unmended(f"{damage.message} Fetching the answers again failed: {error.message}", later=True)
 
 
+async def refetch(kit: Kit, id: str) -> Unmended | None:
+    """Mend a batch that nobody delivers at the moment, be its run over or not; None when its results are sound."""
+    batch = await kit.batch(id)
+    damage = [error for part in batch.results if (error := await _damage(kit, part)) is not None]
+    if not damage:
+        return None
+    intent = await kit.store.get(Intent, batch.token)
+    if intent is not None and not await sees(kit, intent):
+        why = (
+            f"{damage[0].message} Its answers are at {intent.binding.base_url} under another key (fingerprint "
+            f"{intent.binding.key}): fetch them with that one, or another of the same workspace."
+        )
+        return Unmended(why, later=True)
+    return await mend(kit, id, damage[0])
+
+
 async def no_context(kit: Kit, batch: Batch) -> str:
     """Say what it means when a batch's context is damaged; empty when it is not."""
     assert batch.context is not None
     if damage := await _damage(kit, batch.context):
-        return f"{damage} Without it nobody can tell which record an answer belongs to, and it is nowhere else. {COPY}."
+        return f"{damage.message} Without it nobody can tell which record an answer belongs to, and it is nowhere else. {COPY}."
     return ""
 
 
-async def _damage(kit: Kit, blob: Blob) -> str:
-    """Read an object to its end, where its checksum is held against it; say what is wrong."""
+async def _damage(kit: Kit, blob: Blob) -> errors.ObjectDamaged | None:
+    """Read an object to its end, where its checksum is held against it; give what is wrong."""
     try:
         async for _ in kit.blobs.read(blob):
             pass
     except errors.ObjectDamaged as error:
-        return error.message
-    return ""
+        return error
+    return None
 
 
 async def _refetch(kit: Kit, batch: Batch) -> Unmended | None:

@@ -12,7 +12,6 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from io import BytesIO
 from itertools import accumulate
-from typing import Any
 
 import msgspec
 import zstandard
@@ -184,9 +183,3 @@ def _damaged(blob: Blob, what: str) -> ObjectDamaged:
         f"object {blob.name} is damaged: {what}",
         hint="put it back from a copy of the state folder, then run the same command again",
     )
-
-
-def encode_rows(rows: Sequence[Any]) -> list[bytes]:
-    """Encode context rows, a page at a time."""
-    encode = msgspec.json.Encoder().encode
-    return [encode(row) for row in rows]

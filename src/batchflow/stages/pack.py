@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-import msgspec
-
 from batchflow.machine.cost import reserve
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import Nano, dollars
 from batchflow.model.remote import Weight
 from batchflow.model.state import Batch
-from batchflow.stages.context import Row
+from batchflow.stages.context import Row, encode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import LinesWriter
 
@@ -26,7 +24,6 @@ class Pack:
         self._kit = kit
         self._retry = retry
         self._reserved: Nano = 0
-        self._encoder = msgspec.json.Encoder()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Pack":
@@ -43,7 +40,7 @@ class Pack:
 
     async def add(self, params: Sequence[bytes], rows: Sequence[Row]) -> None:
         """Append requests and what is known of each."""
-        context = self._encoder.encode_lines(rows)
+        context = encode_rows(rows, self._kit.parts.source)
         for weight in self._kit.provider.weigh(params):
             self._reserved += self._reservation(weight)
         self.rows += len(rows)

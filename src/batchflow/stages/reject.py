@@ -10,9 +10,9 @@ from batchflow.model.blob import Blob
 from batchflow.model.change import Put, Step
 from batchflow.model.state import Batch, BatchState, Decision, Setback
 from batchflow.model.words import Word
-from batchflow.stages.context import Row
+from batchflow.stages.context import Row, encode_rows
 from batchflow.stages.kit import Kit
-from batchflow.stages.objects import LinesWriter, encode_rows
+from batchflow.stages.objects import LinesWriter
 from batchflow.stages.route import deliveries
 
 LANE = "unbuildable"
@@ -31,10 +31,10 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 async def reject(kit: Kit, rejects: Sequence[Reject]) -> list[Step]:
     """Store the rejects' objects and give the steps that make them dead letters."""
     id = kit.fresh()
-    context = await _lines(
-        kit, f"{kit.run}/{id}/context", encode_rows([Row(r.key, r.origin, 0, r.carried) for r in rejects])
-    )
-    reasons = await _lines(kit, f"{kit.run}/{id}/reasons", encode_rows([r.reason for r in rejects]))
+    rows = encode_rows([Row(r.key, r.origin, 0, r.carried) for r in rejects], kit.parts.source)
+    context = await _lines(kit, f"{kit.run}/{id}/context", rows, len(rejects))
+    said = msgspec.json.Encoder().encode_lines([r.reason for r in rejects])
+    reasons = await _lines(kit, f"{kit.run}/{id}/reasons", said, len(rejects))
     batch = Batch(
         id=id,
         run=kit.run,
@@ -72,8 +72,8 @@ def _setbacks(kit: Kit, batch: str, rejects: Sequence[Reject]) -> list[Put]:
     ]
 
 
-async def _lines(kit: Kit, name: str, lines: Sequence[bytes]) -> Blob:
+async def _lines(kit: Kit, name: str, lines: bytes, count: int) -> Blob:
     async with kit.blobs.create(name) as blob:
         writer = LinesWriter(blob)
-        await writer.write_values(lines)
+        await writer.write([lines], lines=count, size=len(lines))
         return await writer.finish()

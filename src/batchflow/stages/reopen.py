@@ -1,6 +1,5 @@
 """Reopen: whatever waited for a person is looked at again when a run is picked up."""
 
-import contextlib
 from collections import Counter
 
 import msgspec
@@ -8,11 +7,11 @@ import msgspec
 from batchflow.machine.batch import RESERVING, Deferred, Reopened, step
 from batchflow.model import errors
 from batchflow.model.change import Count, Put
-from batchflow.model.state import Batch, BatchState, Binding, Delivery, DeliveryState, Intent
+from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Intent
+from batchflow.stages.account import sees
 from batchflow.stages.deliver import settle
 from batchflow.stages.doubt import DIED, doubt
 from batchflow.stages.kit import Kit
-from batchflow.stages.resolve import same_account
 
 
 async def reopen(kit: Kit) -> None:
@@ -78,21 +77,3 @@ async def refuse_other_account(kit: Kit) -> None:
                 "was sent",
                 hint="run it again with the key it was started with, or with another key of the same workspace",
             )
-
-
-async def sees(kit: Kit, intent: Intent) -> bool:
-    """Tell whether the key in use is of the account that a call went to."""
-    return same_account(intent.binding, kit.provider.binding()) or same_account(
-        intent.binding, await _learnt_binding(kit)
-    )
-
-
-async def _learnt_binding(kit: Kit) -> Binding:
-    """Ask for a listing: it is from a reply that a provider learns whose account it uses."""
-    pages = kit.provider.list()
-    try:
-        with contextlib.suppress(errors.NoListing):
-            await anext(pages, None)
-    finally:
-        await pages.aclose()
-    return kit.provider.binding()

@@ -14,7 +14,8 @@ from batchflow.machine.claims import SLACK, WATCH, Adopt, Ask, GoneMissing, Verd
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
-from batchflow.model.state import Batch, BatchState, Binding, Intent, IntentState, Remote
+from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote
+from batchflow.stages.account import same_account
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
@@ -62,19 +63,6 @@ async def _in_doubt(kit: Kit, intent: Intent) -> bool:
     """
     batch = await kit.store.get(Batch, intent.batch)
     return batch is not None and batch.state is not BatchState.SUBMITTING and not batch.proven
-
-
-def same_account(one: Binding, other: Binding) -> bool:
-    """Tell whether two calls go to the same workspace. Where it is known it decides: one key may open several."""
-    if one.base_url != other.base_url:
-        return False
-    known = [
-        (one.organization, other.organization),
-        (one.workspace, other.workspace),
-    ]
-    if any(mine and theirs and mine != theirs for mine, theirs in known):
-        return False
-    return one.key == other.key or all(mine and theirs for mine, theirs in known)
 
 
 async def _wrong_account(kit: Kit, batch: Batch, intent: Intent) -> None:

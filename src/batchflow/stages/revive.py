@@ -1,4 +1,4 @@
-"""Revive: dead letters of a finished run are asked once more, because somebody said so.
+"""Revive: dead letters of a finished run are asked once more, because somebody said so; those of a sink are brought to it.
 
 Their requests are sent as they were; only rows that were cut off get the larger cap that the policy has for them, since
 the same cap would buy the same cut answer.
@@ -17,15 +17,16 @@ from batchflow.model.words import BILLED, Word
 from batchflow.ports.retry import Failure, Retry
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
+from batchflow.stages.redeliver import redeliver
 from batchflow.stages.reject import LANE
 from batchflow.stages.repack import RESTART
 
 
 async def revive(kit: Kit, words: Collection[Word]) -> int:
     """Make the dead letters of these words wait for another try, and wake the run; say how many there are."""
-    steps: list[Step] = []
+    brought, steps = await redeliver(kit) if Word.SINK_ERROR in words else (0, [])
     moves = {"waiting": 0, "dead": 0, "canceled": 0, "waste": 0}
-    async for setback in _dead(kit, words):
+    async for setback in _dead(kit, set(words) - {Word.SINK_ERROR}):
         change = {RESTART: True, **_difference(kit, setback)}
         steps.append(
             Put(
@@ -47,9 +48,11 @@ async def revive(kit: Kit, words: Collection[Word]) -> int:
             hint=f"`batchflow report {kit.run[:16]}` lists its dead letters by word",
         )
     moves["retried"] = moves["waiting"]
-    text = f"{moves['waiting']} dead letters are asked again ({', '.join(sorted(words))})"
+    told = [f"{moves['waiting']} dead letters are asked again"] if moves["waiting"] else []
+    told += [f"{brought} rows are brought again to the sinks that refused them"] if brought else []
+    text = f"{', '.join(told)} ({', '.join(sorted(words))})"
     await kit.step_run(Reawakened(), Count(kit.run, moves), kit.event("run.retried", kit.run, text), *steps)
-    return moves["waiting"]
+    return moves["waiting"] + brought
 
 
 async def _write_off(kit: Kit, setback: Setback, moves: dict[str, int]) -> list[Step]:
@@ -81,6 +84,8 @@ async def _dead(kit: Kit, words: Collection[Word]) -> AsyncGenerator[Setback]:
     """List the dead letters that were once requests: what never became one has nothing that could be sent."""
     where = {"run": kit.run, "decision": Decision.DEAD, "word": tuple(words)}
     after = ""
+    if not words:
+        return
     while found := await kit.store.find(Setback, where, after=after):
         for setback in found:
             batch = await kit.store.get(Batch, setback.batch)

@@ -1,8 +1,10 @@
 """Which sinks a batch's rows go to."""
 
+from collections.abc import Sequence
+
 from batchflow.model.change import Put
 from batchflow.model.state import Batch, Delivery
-from batchflow.stages.kit import Kit, On
+from batchflow.stages.kit import Kit, On, Outlet
 
 
 def wanted(on: On, *, good: int, dead: int) -> int:
@@ -10,8 +12,10 @@ def wanted(on: On, *, good: int, dead: int) -> int:
     return {"ok": good, "dead": dead, "all": good + dead}[on]
 
 
-def deliveries(kit: Kit, batch: Batch, *, good: int, dead: int, generation: int = 0) -> list[Put]:
-    """Make the deliveries of a batch: one for each sink that sees any of its rows."""
+def deliveries(
+    kit: Kit, batch: Batch, *, good: int, dead: int, generation: int = 0, outlets: Sequence[Outlet] | None = None
+) -> list[Put]:
+    """Make the deliveries of a batch: one for each sink (of these) that sees any of its rows."""
     return [
         Put(
             Delivery(
@@ -24,6 +28,6 @@ def deliveries(kit: Kit, batch: Batch, *, good: int, dead: int, generation: int 
                 wake_at=kit.now(),
             )
         )
-        for outlet in kit.parts.outlets
+        for outlet in (kit.parts.outlets if outlets is None else outlets)
         if (rows := wanted(outlet.on, good=good, dead=dead))
     ]

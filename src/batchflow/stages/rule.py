@@ -16,11 +16,12 @@ from batchflow.model import errors
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote, Wish
+from batchflow.stages.account import same_account, sees
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
-from batchflow.stages.reopen import look_again, sees
-from batchflow.stages.resolve import resolve, same_account
+from batchflow.stages.reopen import look_again
+from batchflow.stages.resolve import resolve
 from batchflow.stages.twins import meet
 
 VERB = "reconcile"
@@ -85,13 +86,17 @@ async def _judged(kit: Kit, word: Ruling, evidence: Evidence) -> str | Denied:
             if intent is not None and not await sees(kit, intent):
                 return ruling.another_account(intent)
             verdict = ruling.absent(batch, word.token, own, now=kit.now())
+            if isinstance(verdict, Granted):
+                await _look(kit, evidence)  # what the listing shows at this moment is better than what it showed then
+                batch = await kit.batch(word.batch)
+                verdict = ruling.absent(batch, word.token, own, now=kit.now())
         case GiveUp():
             verdict = ruling.give_up(batch, word.token, own)
         case Adopt():
             intent = await kit.store.get(Intent, word.token)
             seen = await _sight(kit, word.remote, evidence, {word.token})
             verdict = ruling.adopt(batch, intent, word.token, seen, own, now=kit.now())
-    return await _grant(kit, batch, verdict) if isinstance(verdict, Granted) else verdict
+    return await _grant(kit, batch, verdict, evidence) if isinstance(verdict, Granted) else verdict
 
 
 async def _claim(kit: Kit, word: Claim, evidence: Evidence) -> str | Denied:
@@ -108,7 +113,7 @@ async def _claim(kit: Kit, word: Claim, evidence: Evidence) -> str | Denied:
         return verdict
     assert batch is not None
     if isinstance(verdict, Granted):
-        return await _grant(kit, batch, verdict)
+        return await _grant(kit, batch, verdict, evidence)
     assert intent is not None
     assert seen.remote is not None
     await meet(kit, intent, seen.remote)
@@ -139,7 +144,7 @@ async def _fact(kit: Kit, where: Mapping[str, str]) -> Remote | None:
     return facts[0] if facts else None
 
 
-async def _grant(kit: Kit, batch: Batch, granted: Granted) -> str:
+async def _grant(kit: Kit, batch: Batch, granted: Granted, evidence: Evidence) -> str:
     """Commit a decision: state, books, the call's own fate, and who decided."""
     stepped = step(batch, granted.event)
     more: list[Step] = []
@@ -153,21 +158,27 @@ async def _grant(kit: Kit, batch: Batch, granted: Granted) -> str:
     await kit.commit(
         Put(stepped.batch),
         Count(kit.run, stepped.books),
-        *await _settled(kit, batch, granted.intent),
+        *await _settled(kit, batch, granted.intent, evidence),
         *more,
         kit.event(f"batch.ruled.{stepped.batch.state}", batch.id, granted.says),
     )
     return granted.says
 
 
-async def _settled(kit: Kit, batch: Batch, state: IntentState | None) -> list[Step]:
-    """Settle the call; one that is said to have made nothing is looked out for all the same."""
+async def _settled(kit: Kit, batch: Batch, state: IntentState | None, evidence: Evidence) -> list[Step]:
+    """Settle the call; one that is said to have made nothing is looked out for all the same.
+
+    What the listing has shown by then was ruled out with that word; what it shows later was not.
+    """
     if state is None:
         return []
     until = kit.now() + WATCH if state is IntentState.ABSENT else None
     intents = await kit.store.find(Intent, {"token": batch.token, "state": IntentState.OPEN})
+    shown = tuple(evidence.shown) if state is IntentState.ABSENT else ()
     return [
-        Put(msgspec.structs.replace(intent, version=intent.version + 1, state=state, watch_until=until))
+        Put(
+            msgspec.structs.replace(intent, version=intent.version + 1, state=state, watch_until=until, overruled=shown)
+        )
         for intent in intents
     ]
 

@@ -29,10 +29,12 @@ from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote
 from batchflow.model.words import Word
 from batchflow.ports.provider import Outgoing
 from batchflow.stages.doubt import doubt
+from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.lookout import Lookout
 from batchflow.stages.objects import read_footer, read_frames
+from batchflow.stages.recheck import may_be_sent
 from batchflow.stages.split import split
 from batchflow.stages.wall import blame
 
@@ -46,7 +48,7 @@ SETTLING = (BatchState.SUBMITTING, BatchState.IN_DOUBT, BatchState.RUNNING, Batc
 """States of batches that will give back by themselves what they reserved."""
 
 
-async def submit(kit: Kit, id: str, lookout: Lookout) -> None:
+async def submit(kit: Kit, id: str, lookout: Lookout, evidence: Evidence) -> None:
     """Send one drafted batch, if it may be sent now."""
     batch = await kit.batch(id)
     run = await kit.current()
@@ -58,15 +60,17 @@ async def submit(kit: Kit, id: str, lookout: Lookout) -> None:
     async with kit.hold(MEMORY):
         # One at a time: two calls that looked for rivals together would not see each other.
         async with lookout.turn:
-            intent = await _prepare(kit, batch, lookout)
+            intent = await _prepare(kit, batch, lookout, evidence)
         if intent is not None:
             await _send(kit, intent, lookout)
 
 
-async def _prepare(kit: Kit, batch: Batch, lookout: Lookout) -> Intent | None:
-    """Commit the intent, unless another batch or the budget is in the way."""
+async def _prepare(kit: Kit, batch: Batch, lookout: Lookout, evidence: Evidence) -> Intent | None:
+    """Commit the intent, unless another batch, an earlier call of this one, or the budget is in the way."""
     if rival := await _rival(kit, batch):
         await _defer(kit, batch, 2.0, f"waits for batch {rival}, which has as many requests and an unknown fate")
+        return None
+    if not await may_be_sent(kit, batch, evidence):
         return None
     return await _intend(kit, batch, await lookout.watermark(kit))
 

@@ -99,11 +99,12 @@ async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) ->
         output_tokens=money.output_tokens,
         at=kit.now(),
     )
-    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="waste", listed=0)
+    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="twice", listed=0)
     books = {
         "paid": money.paid,
         "listed": money.listed,
         "waste": money.paid,
+        "twice": money.paid,
         "input_tokens": money.input_tokens,
         "output_tokens": money.output_tokens,
     }

@@ -1,5 +1,6 @@
 """Verdicts: what becomes of each row that is not simply good. Rows that share a fate share one setback."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,9 @@ class Verdicts:
         with wall(policy, doing):
             verdict = policy.decide(failure)
         match verdict:
+            case Retry() if not _is_sound(verdict):
+                wanted = "a `Retry` whose `after` is a number of seconds and whose `change` is a map of JSON"
+                raise misgiven(policy, doing, verdict, wanted)
             case Retry(after=after, change=change):
                 # The validator's words differ from row to row: they are found again when the rows are packed.
                 shared: dict[str, Any] = {**change, SAY: []} if SAY in change else change
@@ -117,6 +121,17 @@ class Verdicts:
             )
             for number, group in enumerate(self.groups.values())
         ]
+
+
+def _is_sound(verdict: Retry) -> bool:
+    """Tell whether a wait can be waited and a change can be stored: a plugin's, whatever its type says."""
+    after: Any = verdict.after
+    change: Any = verdict.change
+    try:
+        msgspec.json.encode(change)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return False
+    return isinstance(after, int | float) and math.isfinite(after) and isinstance(change, dict)
 
 
 def examine(result: Result, checks: Sequence[Check]) -> Result:

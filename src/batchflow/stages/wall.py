@@ -36,6 +36,13 @@ def misgiven(part: object, doing: str, given: object, wanted: str) -> PluginErro
     return PluginError(f"{named(part)} gave {shown} {doing}, not {wanted}{forgotten}", hint=MEND)
 
 
+def of_job(job: str, error: PluginError) -> PluginError:
+    """Name the job, too: a command may run several, and a part may serve them all."""
+    named = PluginError(f"job {job}: {error.message}", hint=error.hint)
+    named.__cause__ = error.__cause__
+    return named
+
+
 @contextmanager
 def wall(part: object, doing: str) -> Generator[None]:
     """Let our own errors pass, and name the part that raised any other. For calls per chunk, not per record."""

@@ -30,7 +30,7 @@ import pytest
 from batchflow.model.errors import SinkError
 from batchflow.model.result import Result, Usage
 from batchflow.model.words import Word
-from batchflow.ports.sink import Part, Receipt, Releasing, Sink, SinkContext
+from batchflow.ports.sink import Part, Receipt, Releasing, Sink, SinkContext, Written
 
 Row: TypeAlias = tuple[str, str]
 MakeSink: TypeAlias = Callable[[], Sink]
@@ -111,6 +111,11 @@ class SinkContract:
     def read_back(self) -> ReadBack:
         """Gives what a reader of the target sees, as (key, text)."""
         raise NotImplementedError
+
+    @pytest.fixture
+    def unwanted(self) -> str | None:
+        """Gives a text that the target refuses by a rule of its own; None where it has no such rules."""
+        return None
 
     @pytest.fixture
     def check(self, make_sink: MakeSink, read_back: ReadBack) -> "Check":
@@ -202,7 +207,7 @@ class SinkContract:
 
     async def test_a_part_that_breaks_is_written_again_after_a_restart(self, check: "Check") -> None:
         sink = await check.opened(None)
-        receipt = await sink.write(part("p1", results(0, 5)))
+        receipt = receipt_of(await sink.write(part("p1", results(0, 5))))
         with pytest.raises(Damage):
             await sink.write(part_that_breaks("p2", results(5, 3), Damage()))
         await sink.close()
@@ -219,7 +224,7 @@ class SinkContract:
 
     async def test_a_canceled_write_is_done_again(self, check: "Check") -> None:
         sink = await check.opened(None)
-        receipt = await sink.write(part("p1", results(0, 5)))
+        receipt = receipt_of(await sink.write(part("p1", results(0, 5))))
         with anyio.CancelScope() as scope:
             await sink.write(Part(name="p2", rows=_canceling(results(5, 3), scope)))
         assert scope.cancelled_caught
@@ -266,6 +271,33 @@ class SinkContract:
         await check.session(None, part("p1", rows))
         assert sorted(key for key, _ in await check.seen()) == sorted(row.key for row in rows)
 
+    async def test_a_row_that_the_target_refuses_is_told_and_holds_back_no_other(
+        self, check: "Check", unwanted: str | None
+    ) -> None:
+        rows = _numbered([*results(0, 3), _unwanted(unwanted), *results(3, 3)])
+        sink = await check.opened(None)
+        written = await sink.write(part("p1", rows, chunk=4))
+        await sink.close()
+        assert isinstance(written, Written)
+        assert [(one.row, one.key, bool(one.why)) for one in written.refused] == [(3, "unwanted", True)]
+        await check.session(written.receipt, part("p2", results(6, 2)))
+        await check.sees_exactly(results(0, 8))
+
+    async def test_a_part_that_is_recognised_tells_the_same_refusals(
+        self, check: "Check", unwanted: str | None
+    ) -> None:
+        rows = _numbered([*results(0, 3), _unwanted(unwanted)])
+        told_twice: list[Receipt | Written] = []
+        for _ in range(2):
+            sink = await check.opened(None)
+            told_twice.append(await sink.write(part("p1", rows)))
+            await sink.close()
+        first, again = told_twice
+        assert isinstance(first, Written)
+        assert isinstance(again, Written)
+        assert list(again.refused) == list(first.refused)
+        await check.sees_as_promised(results(0, 3))
+
     async def test_a_part_may_have_any_name(self, check: "Check") -> None:
         names = ["run/batch/../0", "/etc/passwd", "a\\b", "'; --", "with space", "\u00e9\n\u2028", "n" * 300]
         receipt = None
@@ -296,7 +328,7 @@ class SinkContract:
 
     async def test_hearing_of_the_commit_changes_no_row(self, check: "Check") -> None:
         sink = await check.opened(None)
-        receipts = [await sink.write(part(f"p{n}", results(n, 1))) for n in range(2)]
+        receipts = [receipt_of(await sink.write(part(f"p{n}", results(n, 1)))) for n in range(2)]
         for receipt in (receipts[1], receipts[1], receipts[0]):
             await _told_of_commit(sink, receipt)
         await sink.close()
@@ -322,7 +354,7 @@ class Check:
         sink = await self.opened(last)
         try:
             for one in parts:
-                last = msgspec.json.decode(msgspec.json.encode(await sink.write(one)))
+                last = msgspec.json.decode(msgspec.json.encode(receipt_of(await sink.write(one))))
         finally:
             await sink.close()
         return last
@@ -343,9 +375,24 @@ class Check:
             await self.sees_exactly(rows)
 
 
+def receipt_of(given: Receipt | Written) -> Receipt:
+    """Gives the receipt of what a sink said after writing."""
+    return given.receipt if isinstance(given, Written) else given
+
+
 def context(run: str = "run-1", sink: str = "sink-1", *, fresh: bool = True) -> SinkContext:
     """Makes what a sink is told when it is opened."""
     return SinkContext(run=run, job="triage", sink=sink, fresh=fresh)
+
+
+def _unwanted(text: str | None) -> Result:
+    if text is None:
+        pytest.skip("the target of this sink refuses no rows")
+    return result("unwanted", text)
+
+
+def _numbered(rows: Sequence[Result]) -> list[Result]:
+    return [msgspec.structs.replace(row, row=number) for number, row in enumerate(rows)]
 
 
 async def _opened_and_closed(sink: Sink) -> None:

@@ -68,6 +68,31 @@ class TestSqlite(SinkContract):
         return read
 
 
+class TestSqliteWithARuleOfItsOwn(SinkContract):
+    @pytest.fixture
+    def make_sink(self, tmp_path):
+        database = sqlite3.connect(tmp_path / "out.db")
+        database.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT UNIQUE, text TEXT CHECK (text != 'no, thanks'))")
+        database.close()
+        fields = {"key": "key", "text": "text"}
+        return lambda: sqlite(path=tmp_path / "out.db", table="answers", fields=fields)
+
+    @pytest.fixture
+    def unwanted(self):
+        return "no, thanks"
+
+    @pytest.fixture
+    def read_back(self, tmp_path):
+        async def read():
+            database = sqlite3.connect(tmp_path / "out.db")
+            try:
+                return database.execute("SELECT key, text FROM answers ORDER BY rowid").fetchall()
+            finally:
+                database.close()
+
+        return read
+
+
 class TestStdout(SinkContract):
     @pytest.fixture
     def make_sink(self):

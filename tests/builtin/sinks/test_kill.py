@@ -6,8 +6,6 @@ import json
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -21,24 +19,27 @@ FOREIGN = {"jsonl": b'{"id": "theirs", "text": "an unfinished line"}', "csv": b"
 class Work:
     """One target, its state, and the processes that work on them."""
 
-    def __init__(self, folder, kind):
+    def __init__(self, forge, folder, kind):
+        self._forge = forge
+        self._folder = folder
         self.kind = kind
         self.target = folder / f"out.{kind}"
         self.state = folder / "state.json"
 
     def run(self, how="never", where=0):
-        command = [sys.executable, CHILD, self.kind, self.target, self.state, str(PARTS), how, str(where)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        """Lets a process work, and die or not; says how it ended."""
+        words = (self.kind, str(self.target), str(self.state), str(PARTS), how, str(where))
+        with self._forge.begin(*words, program=CHILD, folder=self._folder) as process:
+            _, said = process.communicate()
+        assert process.returncode in {0, -signal.SIGKILL, -signal.SIGXFSZ}, said
+        return process.returncode
 
     def killed_somewhere(self, dice):
         how, where = self._place_to_die(dice)
-        ended = self.run(how, where)
-        assert ended.returncode in {0, -signal.SIGKILL, -signal.SIGXFSZ}, ended.stderr
-        return how if ended.returncode else "survived"
+        return how if self.run(how, where) else "survived"
 
     def finish(self):
-        done = self.run()
-        assert done.returncode == 0, done.stderr
+        assert self.run() == 0
 
     def size(self):
         return self.target.stat().st_size if self.target.exists() else 0
@@ -71,8 +72,8 @@ READ = {"jsonl": rows_of_jsonl, "csv": rows_of_csv}
 
 @pytest.mark.parametrize("before", [True, False], ids=["after foreign lines", "in a new file"])
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_a_file_whose_writer_was_killed_over_and_over_holds_every_row_once(tmp_path, kind, before):
-    work = Work(tmp_path, kind)
+def test_a_file_whose_writer_was_killed_over_and_over_holds_every_row_once(forge, tmp_path, kind, before):
+    work = Work(forge, tmp_path, kind)
     foreign = FOREIGN[kind] if before else b""
     if before:
         work.target.write_bytes(foreign)
@@ -92,13 +93,12 @@ def test_a_file_whose_writer_was_killed_over_and_over_holds_every_row_once(tmp_p
     assert not list(tmp_path.glob(".*.batchflow"))
 
 
-def test_a_table_whose_writer_was_killed_over_and_over_holds_every_row_once(tmp_path):
-    work = Work(tmp_path, "sqlite")
+def test_a_table_whose_writer_was_killed_over_and_over_holds_every_row_once(forge, tmp_path):
+    work = Work(forge, tmp_path, "sqlite")
     dice = random.Random(7)
     for _ in range(10):
         how = dice.choice(["rows", "before commit", "after commit"])
-        ended = work.run(how, dice.randrange(12 if how == "rows" else 2))
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        assert work.run(how, dice.randrange(12 if how == "rows" else 2)) == -signal.SIGKILL
     work.finish()
     database = sqlite3.connect(work.target)
     assert Counter(database.execute("SELECT id, text FROM answers")) == expected()

@@ -73,7 +73,7 @@ async def test_update_changes_rows_that_are_there_and_may_pass_over_those_that_a
     sink = sqlite(path=path, table="claims", mode="update", missing="skip", fields=FIELDS)
     receipt = await session(sink, None, part("p", [rated("1", "low"), rated("7", "low"), rated("8", "low")], chunk=2))
     assert run(path, "SELECT * FROM claims") == [(1, "low", "done", "mine"), (2, None, "new", "mine")]
-    assert receipt == {"part": "p", "rows": 3, "missing": 2}
+    assert receipt == {"part": "p", "rows": 3, "missing": 2, "refused": 0}
 
 
 async def test_a_result_without_a_row_to_update_is_never_called_delivered(path):
@@ -84,9 +84,10 @@ async def test_a_result_without_a_row_to_update_is_never_called_delivered(path):
         "INSERT INTO claims VALUES ('1', '', ''), ('1', '', '')",
     )
     sink = sqlite(path=path, table="claims", mode="update", fields=FIELDS)
-    with pytest.raises(SinkRefused, match=r"1 of 2 results have no row to update.*is '7'"):
-        await session(sink, None, part("p", [rated("1", "low"), rated("7", "low")]))
-    assert run(path, "SELECT DISTINCT severity FROM claims") == [("",)]
+    written = await session(sink, None, part("p", [rated("1", "low"), rated("7", "low")]))
+    assert [(one.key, "no row to update" in one.why) for one in written.refused] == [("7", True)]
+    assert written.receipt["rows"] == 1
+    assert run(path, "SELECT severity FROM claims") == [("low",), ("low",)]
 
 
 @pytest.mark.parametrize("kind", ["", "INTEGER", "TEXT", "NUMERIC", "ANY"])
@@ -104,11 +105,45 @@ async def test_update_finds_keys_that_were_numbers_in_a_column_of_any_type(path,
     assert sorted(changed) == sorted((key, key) for key in keys)
 
 
-async def test_a_row_that_breaks_a_rule_of_the_table_is_not_tried_again_and_again(path):
-    run(path, "CREATE TABLE claims (claim_id TEXT PRIMARY KEY, severity TEXT NOT NULL, status TEXT)")
+RULES = {
+    "NOT NULL": ("CREATE TABLE claims (claim_id PRIMARY KEY, severity TEXT NOT NULL, status)", None),
+    "CHECK": ("CREATE TABLE claims (claim_id PRIMARY KEY, severity CHECK (severity != 'x'), status)", "x"),
+    "UNIQUE": ("CREATE TABLE claims (claim_id PRIMARY KEY, severity UNIQUE, status)", "s0"),
+    "datatype": ("CREATE TABLE claims (claim_id UNIQUE, severity INTEGER PRIMARY KEY, status)", "word"),
+    "by a trigger": (
+        "CREATE TABLE claims (claim_id PRIMARY KEY, severity, status)",
+        "x",
+        "CREATE TRIGGER rule BEFORE INSERT ON claims WHEN new.severity = 'x' BEGIN SELECT RAISE(ABORT, 'by a trigger'); END",
+    ),
+    "half done": (
+        "CREATE TABLE claims (claim_id PRIMARY KEY, severity, status)",
+        "x",
+        "CREATE TRIGGER rule AFTER INSERT ON claims WHEN new.severity = 'x' BEGIN SELECT RAISE(FAIL, 'half done'); END",
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_a_row_that_breaks_a_rule_of_the_table_is_refused_and_the_others_are_written(path, rule):
+    made, bad, *more = RULES[rule]
+    run(path, made, *more)
+    good = [rated(f"k{n}", n if rule == "datatype" else f"s{n}") for n in range(9)]
+    rows = [*good[:5], rated("bad", bad), *good[5:]]
+    for number, row in enumerate(rows):
+        row.row = number
+    written = await session(sqlite(path=path, table="claims", fields=FIELDS), None, part("p", rows))
+    assert [(one.row, one.key) for one in written.refused] == [(5, "bad")]
+    assert rule in written.refused[0].why
+    assert written.receipt == {"part": "p", "rows": 9, "missing": 0, "refused": 1}
+    assert sorted(run(path, "SELECT claim_id FROM claims")) == [(row.key,) for row in good]
+
+
+async def test_a_rule_that_undoes_the_transaction_refuses_the_part_and_nothing_of_it_is_written(path):
+    run(path, "CREATE TABLE claims (claim_id PRIMARY KEY, severity NOT NULL ON CONFLICT ROLLBACK, status)")
     sink = sqlite(path=path, table="claims", fields=FIELDS)
     with pytest.raises(SinkRefused, match="NOT NULL"):
-        await session(sink, None, part("p", [rated("a", None)]))
+        await session(sink, None, part("p", [rated("a", "low"), rated("b", None)]))
+    assert run(path, "SELECT * FROM claims") == []
 
 
 async def test_update_makes_no_database_and_no_table(path):
@@ -236,9 +271,9 @@ async def test_a_row_that_cannot_be_written_is_named_and_takes_its_part_back(pat
 async def test_the_users_own_rules_are_told_with_a_next_step(path):
     run(path, "CREATE TABLE t (id TEXT UNIQUE)")
     sink = sqlite(path=path, table="t", mode="insert", fields={"id": "key"})
-    with pytest.raises(SinkError, match="UNIQUE constraint failed") as caught:
-        await session(sink, None, part("p", [result("a"), result("a")]))
-    assert "mode: upsert" in caught.value.hint
+    written = await session(sink, None, part("p", [result("a"), result("a")]))
+    assert "UNIQUE constraint failed" in written.refused[0].why
+    assert "mode: upsert" in written.refused[0].why
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from batchflow.model.units import Secret
+from batchflow.model.units import SHORTEST_SECRET, Secret
 
 ADDRESS = "https://api.anthropic.com"
-SHORTEST_SECRET = 4
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):

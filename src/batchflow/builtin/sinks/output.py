@@ -127,7 +127,8 @@ class Output:
 
     def _start(self) -> int:
         intent = self._redo.recall()
-        if intent and self._is_ours(intent):
+        # An empty file has nothing of ours to take back, though it may be a new one that was given the old one's number.
+        if os.fstat(self._file).st_size and intent and self._is_ours(intent):
             self._take_back(intent.start)
         size = os.fstat(self._file).st_size
         if size and self._context.fresh:
@@ -222,7 +223,8 @@ class Output:
         run = self._context.run
         return SinkError(
             f"{self._path} is not as run {run} left it: {problem}. Nothing was touched. {SAFE}",
-            hint=f"put the file back as it was and run `batchflow resume {run}`, or take the results from the state folder: `batchflow results {run}`",
+            hint=f"put the file back as it was and run `batchflow resume {run}`; or move it away, and `batchflow replay {run} --sink {self._context.sink}` "
+            "writes all of it anew from the stored answers, for nothing",
         )
 
     def _foreign(self, end: int, size: int) -> SinkError:

@@ -25,7 +25,7 @@ def sqlite(
     missing: Annotated[
         Literal["error", "skip"],
         Doc(
-            "For `mode: update`. error: a result without a row to update stops its part, which is kept. skip: the receipt counts them."
+            "For `mode: update`. error: a result without a row to update is a dead letter, `sink_error`. skip: the receipt counts them."
         ),
     ] = "error",
     key: Annotated[

@@ -8,6 +8,9 @@ from batchflow.builtin.sinks.fields import Column
 
 Mode: TypeAlias = Literal["upsert", "insert", "update"]
 
+MARK, TAKE_BACK, KEEP = "SAVEPOINT batchflow", "ROLLBACK TO batchflow", "RELEASE batchflow"
+"""Around what may have to be taken back without the rest of its part."""
+
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "real": "REAL", "any": ""}
 
 

@@ -3,6 +3,8 @@
 Each part is one transaction that also puts the part's name into a small table of receipts. A part whose name is there
 already is not written again; its receipt is. The names carry the run's id, so a new run skips nothing.
 
+A row that breaks a rule of the table does not hold back the others: they are committed, with a receipt that names it.
+
 All receipts are kept: ten million results in parts of ten thousand are a thousand rows, they make the sink right
 even when batchflow's own state is restored from an older copy, and they say where a table's rows came from.
 
@@ -27,11 +29,13 @@ from batchflow.builtin.sinks.receipt import known
 from batchflow.builtin.sinks.statements import Mode
 from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.result import Result
-from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
+from batchflow.ports.sink import Part, Promise, Receipt, Refusal, SinkContext, Written
 
 T = TypeVar("T")
 
 _LARGEST = 2**63
+_REFUSED = (sqlite3.IntegrityError, sqlite3.DataError)
+"""What a table's own rules raise: CHECK, NOT NULL, UNIQUE, foreign keys, types, triggers, a value that is too big."""
 
 
 class TableReceipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,13 @@ class TableReceipt(msgspec.Struct, frozen=True, kw_only=True):
     part: str
     rows: int = 0
     missing: int = 0
+    refused: int = 0
+
+
+class _Kept(TableReceipt, frozen=True, kw_only=True):
+    """A receipt as it stands in the table: with the rows that the table refused, to be told again if the part comes again."""
+
+    rejects: tuple[Refusal, ...] = ()
 
 
 class TableSink:
@@ -70,8 +81,8 @@ class TableSink:
         self._database: sqlite3.Connection | None = None
         self._skip_missing = skip_missing
         self._written = 0
-        self._missing: list[str] = []
-        """Keys of results that had no row to update."""
+        self._missing = 0
+        self._refused: list[Refusal] = []
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         confirmed = known(last, TableReceipt)
@@ -81,9 +92,9 @@ class TableSink:
             self._close()
             raise
 
-    async def write(self, part: Part) -> Receipt:
-        if receipt := await self._blocking(lambda: self._begin(part.name)):
-            return receipt
+    async def write(self, part: Part) -> Receipt | Written:
+        if told := await self._blocking(lambda: self._begin(part.name)):
+            return told
         try:
             async for rows in part.rows:
                 await self._blocking(lambda rows=rows: self._add(rows))
@@ -117,30 +128,62 @@ class TableSink:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(self._path, timeout=self._wait, isolation_level=None, check_same_thread=False)
 
-    def _begin(self, part: str) -> Receipt | None:
-        self._written, self._missing = 0, []
+    def _begin(self, part: str) -> Receipt | Written | None:
+        self._written, self._missing, self._refused = 0, 0, []
         self._execute("BEGIN IMMEDIATE")
-        receipt = self._receipt_of(part)
-        if receipt:
-            self._execute("ROLLBACK")
-        return receipt
+        kept = self._receipt_of(part)
+        if kept is None:
+            return None
+        self._execute("ROLLBACK")
+        return _told(kept)
 
     def _add(self, rows: Sequence[Result]) -> None:
-        assert self._database is not None
+        """Writes some rows at once; where the table refuses any, halves of them, until the refused rows stand alone."""
+        self._execute(statements.MARK)
         try:
-            if self._mode == "update":
-                self._update(rows)
+            missing = self._all(rows)
+        except _REFUSED as error:
+            self._take_back(error)
+            if len(rows) == 1:
+                self._refuse(rows[0], _said(error))
             else:
-                self._database.executemany(self._put, self._fields.flat(rows, _cell))
+                middle = len(rows) // 2
+                self._add(rows[:middle])
+                self._add(rows[middle:])
         except (UnicodeError, TypeError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
             raise unwritable(rows, self._attempt) from error
-        self._written += len(rows)
+        else:
+            self._execute(statements.KEEP)
+            self._count(rows, missing)
 
-    def _update(self, rows: Sequence[Result]) -> None:
-        """Changes the rows one by one, for only so each tells whether it was there."""
-        for result, values in zip(rows, self._fields.flat(rows, _cell), strict=True):
-            if not self._execute(self._put, values).rowcount:
-                self._missing.append(result.key)
+    def _all(self, rows: Sequence[Result]) -> Sequence[Result]:
+        """Writes rows, and gives those for which there was nothing to update."""
+        assert self._database is not None
+        values = self._fields.flat(rows, _cell)
+        if self._mode == "update":  # one by one, for only so each tells whether it was there
+            return [row for row, one in zip(rows, values, strict=True) if not self._execute(self._put, one).rowcount]
+        self._database.executemany(self._put, values)
+        return ()
+
+    def _count(self, rows: Sequence[Result], missing: Sequence[Result]) -> None:
+        self._written += len(rows)
+        if self._skip_missing:
+            self._missing += len(missing)
+            return
+        self._written -= len(missing)
+        for row in missing:
+            self._refuse(row, f"table {self._table!r} has no row to update, none whose {self._key!r} is this key")
+
+    def _refuse(self, result: Result, why: str) -> None:
+        self._refused.append(Refusal(row=result.row, key=result.key, why=why))
+
+    def _take_back(self, error: sqlite3.Error) -> None:
+        """Undoes what was written since the mark; a rule that undid the whole part already (ROLLBACK) refuses all of it."""
+        assert self._database is not None
+        if not self._database.in_transaction:
+            raise error
+        self._execute(statements.TAKE_BACK)
+        self._execute(statements.KEEP)
 
     def _attempt(self, row: Result) -> None:
         """Binds one row's values without writing them."""
@@ -149,17 +192,21 @@ class TableSink:
         except sqlite3.Error as error:
             raise ValueError(str(error)) from error
 
-    def _commit(self, part: str) -> Receipt:
-        if self._missing and not self._skip_missing:
-            raise self._nothing_to_update()
-        receipt = TableReceipt(part=part, rows=self._written, missing=len(self._missing))
-        self._execute(statements.keep_receipt(self._receipts), (part, msgspec.json.encode(receipt).decode()))
+    def _commit(self, part: str) -> Receipt | Written:
+        kept = _Kept(
+            part=part,
+            rows=self._written,
+            missing=self._missing,
+            refused=len(self._refused),
+            rejects=tuple(self._refused),
+        )
+        self._execute(statements.keep_receipt(self._receipts), (part, msgspec.json.encode(kept).decode()))
         self._execute("COMMIT")
-        return msgspec.to_builtins(receipt)
+        return _told(kept)
 
-    def _receipt_of(self, part: str) -> Receipt | None:
+    def _receipt_of(self, part: str) -> _Kept | None:
         found = self._execute(statements.receipt_of(self._receipts), (part,)).fetchone()
-        return msgspec.json.decode(found[0]) if found else None
+        return msgspec.json.decode(found[0], type=_Kept) if found else None
 
     def _execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         assert self._database is not None, "open comes first"
@@ -173,14 +220,6 @@ class TableSink:
             return work()
         except (sqlite3.Error, OSError) as error:
             raise self._cannot(error) from error
-
-    def _nothing_to_update(self) -> SinkError:
-        keys = ", ".join(map(repr, self._missing[:3])) + (", ..." if len(self._missing) > 3 else "")
-        return SinkRefused(
-            f"{len(self._missing):,} of {self._written:,} results have no row to update in table {self._table!r} of {self._path}: "
-            f"there is none whose {self._key!r} is {keys}. Nothing of this part was written. {SAFE}",
-            hint="put the rows there and run `batchflow resume`; or let `mode: upsert` add them, or `missing: skip` pass over them",
-        )
 
     def _cannot(self, error: Exception) -> SinkError:
         # The same rows break the same rule the next time.
@@ -206,6 +245,16 @@ class TableSink:
         if self._database:
             self._database.close()
         self._database = None
+
+
+def _told(kept: _Kept) -> Receipt | Written:
+    receipt = TableReceipt(part=kept.part, rows=kept.rows, missing=kept.missing, refused=kept.refused)
+    told = msgspec.to_builtins(receipt)
+    return Written(receipt=told, refused=kept.rejects) if kept.rejects else told
+
+
+def _said(error: sqlite3.Error) -> str:
+    return f"{error} (`mode: upsert` would replace the row that is there)" if "UNIQUE" in str(error) else str(error)
 
 
 def _cell(value: Any) -> Any:

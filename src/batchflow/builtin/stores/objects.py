@@ -7,8 +7,8 @@ PIECE = 256 * 1024
 """Bytes that go to a disk or come from it at once: enough to make a thread's hop cheap, little enough for the budget."""
 
 _HINT = (
-    "Put it back from a copy of the state folder, then run the same command again. Without a copy, `batchflow cancel` ends "
-    "the run and keeps everything else."
+    "Put it back from a copy of the state folder, then run the same command again. `batchflow doctor` says what can be done "
+    "without a copy."
 )
 
 

@@ -8,7 +8,7 @@ ROUTINE = frozenset({"batch.drafted", "part.delivered"})
 NOTABLE = frozenset(
     {
         "batch.disowned", "batch.in_doubt", "batch.odd_lines", "batch.overdue", "batch.put_off", "batch.refused", "batch.results_unusable",
-        "batch.twin", "batch.unpriced", "part.failed", "part.parked", "provider.failing", "provider.recovered",
+        "batch.twin", "batch.unpriced", "part.failed", "part.parked", "part.refused", "provider.failing", "provider.recovered",
         "records.duplicate", "run.resumed",
     }
 )  # fmt: skip

@@ -19,7 +19,8 @@ def doctor(
     repair: Annotated[
         bool,
         Parameter(
-            help="Mend what loses nothing: objects that no row names, and leases of processes of this machine that are dead."
+            help="Mend what loses nothing: objects that no row names, leases of processes of this machine that are dead, and "
+            "damaged answers that the provider still has, which are fetched again at no cost."
         ),
     ] = False,
     json: Json = False,
@@ -27,7 +28,7 @@ def doctor(
 ) -> int:
     """Explain in a sentence each what is stuck, and check that store and objects agree with each other and the laws.
 
-    It asks nobody but the state folder, and changes nothing unless `--repair` is given. It may be used while runs go on.
+    It asks nobody but the state folder, and changes nothing, unless `--repair` is given. It may be used while runs go on.
 
     Exit code 0: all is sound, and what waits passes by itself. 10: a run can be resumed. 5: something waits for a
     person. 9: an object is missing or damaged, or the store holds what cannot be.

@@ -16,7 +16,8 @@ def results(
 ) -> int:
     """Write a run's results to standard output once more, as JSON lines, from batchflow's own store.
 
-    Costs nothing and asks nobody. The job file is read for its checks, so that what they take out stays out.
+    Costs nothing and asks nobody. What is damaged is named on standard error, everything else is given, and the exit code is 9.
+    The job file is read for its checks, so that what they take out stays out.
     """
     from functools import partial
 

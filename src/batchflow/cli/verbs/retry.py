@@ -20,7 +20,8 @@ def retry(
     """Ask dead letters of a finished run again, with all their attempts anew, and deliver what comes of it.
 
     Their requests are sent as they were. What succeeds now is added to the sinks of good rows; a sink of dead letters
-    has got them before and keeps them.
+    has got them before and keeps them. `sink_error` asks nothing: answers that a sink's target refused are brought to it
+    again, once you have mended it.
     """
     from functools import partial
 

@@ -1,0 +1,38 @@
+"""Whose account is it? Batches belong to the workspace whose key made them, and no other key sees them."""
+
+import contextlib
+
+from batchflow.model import errors
+from batchflow.model.state import Binding, Intent
+from batchflow.stages.kit import Kit
+
+
+def same_account(one: Binding, other: Binding) -> bool:
+    """Tell whether two calls go to the same workspace. Where it is known it decides: one key may open several."""
+    if one.base_url != other.base_url:
+        return False
+    known = [
+        (one.organization, other.organization),
+        (one.workspace, other.workspace),
+    ]
+    if any(mine and theirs and mine != theirs for mine, theirs in known):
+        return False
+    return one.key == other.key or all(mine and theirs for mine, theirs in known)
+
+
+async def sees(kit: Kit, intent: Intent) -> bool:
+    """Tell whether the key in use is of the account that a call went to."""
+    return same_account(intent.binding, kit.provider.binding()) or same_account(
+        intent.binding, await _learnt_binding(kit)
+    )
+
+
+async def _learnt_binding(kit: Kit) -> Binding:
+    """Ask for a listing: it is from a reply that a provider learns whose account it uses."""
+    pages = kit.provider.list()
+    try:
+        with contextlib.suppress(errors.NoListing):
+            await anext(pages, None)
+    finally:
+        await pages.aclose()
+    return kit.provider.binding()

@@ -1,0 +1,101 @@
+"""Decline: rows that a sink's target will not have become dead letters, so that they hold back nobody else's.
+
+They stay where they are, paid for and stored, in a part of their own that waits for nobody: `redeliver` brings it to the
+sink again once somebody has mended the target. Sinks of dead letters are told of them like of any other.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
+
+from batchflow.machine.batch import Declined, step
+from batchflow.machine.bitmap import bitmap, rows_of
+from batchflow.model.change import Count, Put, Step
+from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Setback
+from batchflow.model.words import Word
+from batchflow.ports.sink import Refusal
+from batchflow.stages.kit import Kit
+from batchflow.stages.route import deliveries
+
+REASONS = 20
+"""Reasons told apart in one part; a trigger may make up a new one for every row."""
+
+
+async def decline(kit: Kit, delivery: Delivery, refused: Sequence[Refusal]) -> list[Step]:
+    """Give the steps that take these rows out of their part and, where they were good until now, out of the good ones."""
+    if not refused:
+        return []
+    batch = await kit.batch(delivery.batch)
+    setbacks = await kit.every(Setback, {"batch": batch.id})
+    steps: list[Step] = [Put(_apart(kit, delivery, batch, refused)), _told(kit, delivery, refused)]
+    lost = _newly_dead(batch, refused, setbacks)
+    if lost:
+        generation = 1 + max((setback.generation for setback in setbacks), default=0)
+        stepped = step(batch, Declined(good=batch.good - len(lost)))
+        steps += [Put(stepped.batch), Count(kit.run, stepped.books)]
+        steps += map(Put, _letters(kit, delivery, batch, lost, generation))
+        mourners = [outlet for outlet in kit.parts.outlets if outlet.on == "dead"]
+        steps += deliveries(kit, batch, good=0, dead=len(lost), generation=generation, outlets=mourners)
+    return steps
+
+
+def _newly_dead(batch: Batch, refused: Iterable[Refusal], setbacks: Iterable[Setback]) -> list[Refusal]:
+    """Leave out what is dead already: a table of dead letters has rules, too, and so has a second sink."""
+    if batch.state is not BatchState.COLLECTED:
+        return []  # it never had a good row
+    dead = {row for one in setbacks if one.decision is Decision.DEAD for row in rows_of(one.rows)}
+    return [one for one in refused if one.row not in dead]
+
+
+def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal]) -> Delivery:
+    """Make the part of the refused rows. Its name is a new one: the sink knows the old name as written."""
+    name, _, times = delivery.id.partition("~")
+    return Delivery(
+        id=f"{name}~{int(times or 0) + 1}",
+        run=kit.run,
+        batch=delivery.batch,
+        sink=delivery.sink,
+        generation=delivery.generation,
+        state=DeliveryState.REFUSED,
+        wake_at=None,
+        rows=len(refused),
+        only=bitmap((one.row for one in refused), batch.count),
+        why=_said(refused[0]),
+    )
+
+
+def _letters(kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], generation: int) -> Iterable[Setback]:
+    """Write the dead letters down, those of one reason together."""
+    groups: dict[str, list[Refusal]] = {}
+    for one in lost:
+        groups.setdefault(one.why, []).append(one)
+    few = list(islice(groups.values(), REASONS))
+    many = [one for group in islice(groups.values(), REASONS, None) for one in group]
+    for number, group in enumerate([*few, many] if many else few):
+        why = group[0].why if group is not many else f"for one of many reasons, such as: {group[0].why}"
+        yield Setback(
+            id=f"{delivery.id}/refused/{number}",
+            run=kit.run,
+            batch=batch.id,
+            attempt=0,
+            word=Word.SINK_ERROR,
+            decision=Decision.DEAD,
+            count=len(group),
+            rows=bitmap((one.row for one in group), batch.count),
+            key=group[0].key,
+            sample=f"sink {delivery.sink} refused it: {why}"[:500],
+            generation=generation,
+        )
+
+
+def _told(kit: Kit, delivery: Delivery, refused: Sequence[Refusal]) -> Step:
+    text = f"{len(refused):,} of {delivery.rows:,} rows, by sink {delivery.sink}; the first: {_said(refused[0])}"
+    return kit.event("part.refused", delivery.id, text)
+
+
+def _said(one: Refusal) -> str:
+    return f"{one.key}: {one.why}"[:500]
+
+
+def strangers(batch: Batch, refused: Collection[Refusal]) -> list[int]:
+    """Name rows that no part of this batch can have."""
+    return [one.row for one in refused if not 0 <= one.row < batch.count]

@@ -17,6 +17,7 @@ ROOMS: dict[str, set[str]] = {
     "ports": {"model"},
     "extend": {"model", "ports"},
     "plugin": {"model", "ports", "extend"},
+    "lines": {"builtin"},
     "builtin": {"model", "ports", "extend", "machine"},
     "sim": set(),
     "stages": {"machine", "ports", "model"},

@@ -1,25 +1,48 @@
 """Everything a plugin author imports, in one place: `from batchflow.plugin import hookimpl, Doc, Record, ...`."""
 
 from batchflow.extend.hooks import Register, hookimpl
-from batchflow.model.errors import BatchflowError, SinkError, SinkRefused, SourceError
+from batchflow.model.blob import Blob, checked_name, is_name
+from batchflow.model.errors import (
+    BatchflowError,
+    ObjectDamaged,
+    SinkError,
+    SinkRefused,
+    SourceError,
+    StoreUnavailable,
+)
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result, Usage
 from batchflow.model.state import Event
 from batchflow.model.units import Doc, Dollars, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
+from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
-from batchflow.ports.sink import Part, Promise, Receipt, Refusal, Sink, SinkContext, Written
+from batchflow.ports.sink import (
+    Completing,
+    Part,
+    Promise,
+    Receipt,
+    Refusal,
+    Releasing,
+    Sink,
+    SinkContext,
+    Written,
+)
 from batchflow.ports.source import Source
 
 __all__ = [
     "Accept",
     "Bad",
     "BatchflowError",
+    "Blob",
+    "BlobStore",
+    "BlobWriter",
     "BuildError",
     "Builder",
     "Check",
+    "Completing",
     "Cursor",
     "Doc",
     "Dollars",
@@ -29,6 +52,7 @@ __all__ = [
     "Given",
     "Idle",
     "Mendable",
+    "ObjectDamaged",
     "Page",
     "Params",
     "Part",
@@ -38,6 +62,7 @@ __all__ = [
     "Record",
     "Refusal",
     "Register",
+    "Releasing",
     "Result",
     "Retry",
     "RetryPolicy",
@@ -51,10 +76,13 @@ __all__ = [
     "Skip",
     "Source",
     "SourceError",
+    "StoreUnavailable",
     "Unreadable",
     "Usage",
     "Verdict",
     "Word",
     "Written",
+    "checked_name",
     "hookimpl",
+    "is_name",
 ]

@@ -6,13 +6,13 @@ something is half done.
 
 import anyio
 import pytest
-from bench import rules
+from bench import problems_of, rules
 
 from batchflow import To
 from batchflow.engine.ids import uuid7
 from batchflow.machine.ruling import Absent, GiveUp
 from batchflow.model.change import Put
-from batchflow.model.errors import SinkError
+from batchflow.model.errors import RunRefused, SinkError
 from batchflow.model.state import Batch, BatchState, Delivery, Entry, Run, RunState, Wish
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
@@ -123,6 +123,46 @@ async def test_cancel_of_a_batch_that_is_held_as_absent_ends_it_without_paying(b
     report = await bench.run(job)
     await at_rest(bench, report, rows=20)
     assert (report.books["canceled"], report.books["paid"], sim.stats()["creates"]) == (20, 0, 1)
+
+
+async def test_rows_that_a_canceled_run_may_have_paid_for_are_not_asked_again_under_hold(bench):
+    """Nobody had decided when it was canceled, and the batch turns up when it is over: it is told, and booked."""
+    sim = bench.simulate("create:1:unlisted,seconds=50000", "create:1:reset_after")
+    job = bench.job(20, rules=rules(**HELD))
+    held = await bench.run(job)
+    await cancel(bench, held.run.id)
+    report = await bench.run(job)
+    assert report.run.state is RunState.CANCELED
+
+    async def retry(job):
+        async with bench.flow() as flow:
+            return await flow.retry(job, await flow.store.get(Run, report.run.id), {Word.CANCELED})
+
+    with pytest.raises(RunRefused, match="may pay for them twice") as refused:
+        await retry(job)
+    assert "on_absent: resubmit" in refused.value.hint
+    assert sim.stats()["requests_accepted"] == 20
+    sim.clock.advance(60_000)
+    async with bench.flow() as flow:
+        run = await flow.store.get(Run, report.run.id)
+        await flow.reconcile(job, run)
+        books = await flow.store.books(run.id)
+        assert problems_of(books, run) == []
+    assert (books["waste"], books["twice"], books["canceled"]) == (books["paid"], 0, 20)
+    assert books["paid"] > 0
+    assert bench.told("batch.twin")
+
+
+async def test_they_are_asked_again_where_the_job_takes_that_risk(bench):
+    bench.simulate("create:1:status,status=500")
+    held = await bench.run(bench.job(20, rules=rules(**HELD)))
+    await cancel(bench, held.run.id)
+    report = await bench.run(bench.job(20, rules=rules(**HELD)))
+    async with bench.flow() as flow:
+        run = await flow.store.get(Run, report.run.id)
+        again = await flow.retry(bench.job(20, rules=rules(grace=5.0)), run, {Word.CANCELED})
+    assert (again.run.state, again.books["delivered"], len(bench.good)) == (RunState.DONE, 20, 20)
+    assert bench.sim.stats()["requests_accepted"] == 20
 
 
 async def test_cancel_of_a_held_batch_that_exists_finds_it_and_keeps_what_was_answered(bench):

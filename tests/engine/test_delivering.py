@@ -9,8 +9,10 @@ from bench import parts_due, rules
 from batchflow import To
 from batchflow.builtin.sinks.jsonl import jsonl
 from batchflow.builtin.sinks.sqlite import sqlite
-from batchflow.model.errors import SinkError, SinkRefused
-from batchflow.model.state import DeliveryState, RunState
+from batchflow.engine.ids import uuid7
+from batchflow.model.change import Put
+from batchflow.model.errors import SinkError, SinkRefused, StoreUnavailable
+from batchflow.model.state import DeliveryState, RunState, Wish
 from batchflow.model.words import Word
 
 
@@ -86,6 +88,76 @@ async def test_a_foreign_error_in_a_sink_is_laid_at_its_door(bench):
     assert report.run.state is RunState.PAUSED
     assert "Ill failed while it wrote part" in report.run.why
     assert "tenant" in report.run.why
+
+
+class Whole(Ill):
+    """A sink that is told when it has everything, and writes down what it had then."""
+
+    def __init__(self, failures=0, error=None):
+        super().__init__(0)
+        self.unready = failures
+        self.problem = error or SinkError("the manifest cannot be written")
+        self.whole = []
+
+    async def complete(self):
+        if self.unready:
+            self.unready -= 1
+            raise self.problem
+        self.whole.append(len(self.rows))
+
+
+async def test_a_sink_is_told_once_that_it_has_everything(bench):
+    bench.simulate()
+    whole = Whole()
+    report = await bench.run(bench.job(30, sinks=sinks(bench, whole), rules=rules(max_requests=10)))
+    bench.check(report, asked=30, good=30)
+    assert whole.whole == [30]
+
+
+@pytest.mark.parametrize("error", [SinkError("the manifest cannot be written"), KeyError("tenant")])
+async def test_a_sink_that_cannot_be_completed_pauses_the_run_and_is_told_again(bench, error):
+    bench.simulate()
+    whole = Whole(1, error)
+    job = bench.job(30, sinks=sinks(bench, whole), rules=rules(max_requests=10))
+    report = await bench.run(job)
+    assert (report.run.state, report.run.word) == (RunState.PAUSED, Word.SINK_ERROR)
+    assert "sink ill holds every result, but could not be completed" in report.run.why
+    assert (len(whole.rows), whole.whole) == (30, [])
+    report = await bench.run(job)
+    bench.check(report, asked=30, good=30)
+    assert whole.whole == [30]
+
+
+async def test_a_canceled_run_is_not_whole(bench):
+    bench.simulate()
+    whole = Whole(1)
+    job = bench.job(30, sinks=sinks(bench, whole), rules=rules(max_requests=10))
+    report = await bench.run(job)
+    async with bench.flow() as flow:
+        await flow.store.commit((Put(Wish(id=uuid7(), run=report.run.id, verb="cancel", at=0.0)),))
+    report = await bench.run(job)
+    assert report.run.state is RunState.CANCELED
+    assert whole.whole == []
+
+
+async def test_a_sink_whose_run_died_before_it_was_called_done_is_told_again(bench):
+    bench.simulate()
+    whole = Whole()
+    job = bench.job(30, sinks=sinks(bench, whole), rules=rules(max_requests=10))
+    async with bench.flow() as flow:
+        commit = flow.store.commit
+
+        async def dies(change):
+            if "run.done" in repr(change):
+                raise StoreUnavailable("the power is cut")
+            await commit(change)
+
+        flow.store.commit = dies
+        with pytest.raises(StoreUnavailable):
+            await flow.run(job)
+    report = await bench.run(job)
+    bench.check(report, asked=30, good=30)
+    assert whole.whole == [30, 30]
 
 
 async def test_a_sink_gets_its_last_receipt_back_and_is_closed_each_time(bench):

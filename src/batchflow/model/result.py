@@ -1,32 +1,35 @@
 """What flows from a provider to the sinks."""
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from batchflow.model.words import Word
 
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+"""What is billed by the piece. Fewer than none would be money back, which no answer says."""
+
 
 class CacheCreation(msgspec.Struct, frozen=True, gc=False):
     """Tokens written to the cache, by how long they stay."""
 
-    ephemeral_5m_input_tokens: int | None = 0
-    ephemeral_1h_input_tokens: int | None = 0
+    ephemeral_5m_input_tokens: Count | None = 0
+    ephemeral_1h_input_tokens: Count | None = 0
 
 
 class ServerTools(msgspec.Struct, frozen=True, gc=False):
     """Server tools that carry a fee of their own."""
 
-    web_search_requests: int | None = 0
+    web_search_requests: Count | None = 0
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """The token counts of one answer, as the provider gave them; absent and null both mean none."""
 
-    input_tokens: int | None = 0
-    output_tokens: int | None = 0
-    cache_creation_input_tokens: int | None = 0
-    cache_read_input_tokens: int | None = 0
+    input_tokens: Count | None = 0
+    output_tokens: Count | None = 0
+    cache_creation_input_tokens: Count | None = 0
+    cache_read_input_tokens: Count | None = 0
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerTools | None = None
     inference_geo: str | None = None

@@ -78,3 +78,16 @@ class Releasing(Protocol):
     async def committed(self, receipt: Receipt) -> None:
         """Told after the commit that kept this receipt; it may be told twice, or never."""
         ...
+
+
+@runtime_checkable
+class Completing(Protocol):
+    """A sink that marks its target as whole at the run's end: a manifest, a `_SUCCESS` beside its objects."""
+
+    async def complete(self) -> None:
+        """Told when every part is confirmed, before the run is called done; told again where that commit was lost.
+
+        A run may go on after it: `batchflow retry` asks dead letters again, and writes more parts. One that was canceled is not whole.
+        A `SinkError` pauses the run with its words, and the next process tells the sink again.
+        """
+        ...

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 
 from batchflow.machine.batch import TERMINAL
 from batchflow.machine.run import Settled
+from batchflow.model.errors import PluginError, SinkError
 from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run
 from batchflow.model.words import Word
+from batchflow.ports.sink import Completing
 from batchflow.stages.deliver import settle
 from batchflow.stages.kit import Kit
 from batchflow.stages.repack import waiting
+from batchflow.stages.wall import wall
 
 SHORT = 16
 """Letters of an id that a person types."""
@@ -25,11 +28,28 @@ async def close(kit: Kit, run: Run) -> bool:
     elif parked := await kit.store.find(Delivery, {"run": run.id, "state": DeliveryState.PARKED}, limit=1):
         why = f"results for sink {parked[0].sink} are kept back: {parked[0].why}"
         await kit.pause(why, Word.SINK_ERROR)
+    elif why := "" if run.cancel else await _completed(kit):
+        await kit.pause(why, Word.SINK_ERROR)
     else:
         for batch in await kit.every(Batch, {"run": run.id, "state": BatchState.COLLECTED}):
             await settle(kit, batch.id)
         await kit.step_run(Settled(kit.now()), kit.event("run.done", run.id))
     return True
+
+
+async def _completed(kit: Kit) -> str:
+    """Let the sinks that want to know mark their targets as whole; says what kept one from it.
+
+    Before the commit that ends the run and not after it: a crash in between repeats this, and forgets nothing.
+    """
+    for outlet in kit.parts.outlets:
+        if isinstance(outlet.sink, Completing):
+            try:
+                with wall(outlet.sink, "while it marked its target as whole"):
+                    await outlet.sink.complete()
+            except (PluginError, SinkError) as error:
+                return f"sink {outlet.name} holds every result, but could not be completed: {error.message}"
+    return ""
 
 
 async def _at_rest(kit: Kit) -> bool:

@@ -8,12 +8,12 @@ from batchflow.machine.claims import LONGEST, PATIENCE, SLACK
 from batchflow.model.change import Count, Put
 from batchflow.model.errors import NoListing
 from batchflow.model.remote import RemoteBatch
-from batchflow.model.state import Batch, BatchState, Intent, IntentState
+from batchflow.model.state import Batch, BatchState
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until
 from batchflow.stages.lookout import Lookout
-from batchflow.stages.twins import find_twins
+from batchflow.stages.twins import watch
 
 ARCHIVED = "its results are gone: the provider keeps them for 29 days"
 TOGETHER = 5.0
@@ -34,7 +34,7 @@ async def poll(kit: Kit, lookout: Lookout, evidence: Evidence, *, soon: float = 
         if remote is None or (not remote.ended and lookout.direct(batch.id)):
             remote = await kit.provider.status(batch.remote) or remote
         await _look(kit, batch, remote)
-    await _watch(kit, list(listed.values()), evidence)
+    await watch(kit, list(listed.values()), evidence)
 
 
 async def _flying(kit: Kit, within: float) -> Sequence[Batch]:
@@ -107,11 +107,3 @@ async def _cancel(kit: Kit, batch: Batch) -> bool:
     if not batch.cancel and not (await kit.current()).cancel:
         return False
     return await kit.provider.cancel(batch.remote) is not None
-
-
-async def _watch(kit: Kit, listed: Sequence[RemoteBatch], evidence: Evidence) -> None:
-    """Look out for batches that were thought never to have been created."""
-    absent = await kit.every(Intent, {"run": kit.run, "state": IntentState.ABSENT})
-    watched = [intent for intent in absent if intent.watch_until is not None and intent.watch_until > kit.now()]
-    if watched:
-        await find_twins(kit, watched, listed, evidence)

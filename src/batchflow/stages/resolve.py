@@ -164,7 +164,7 @@ async def _move(kit: Kit, batch: Batch, event: Adopted | Doubted | GivenUp | Van
 def _tell(kit: Kit, batch: Batch) -> Note:
     texts = {
         BatchState.RUNNING: f"found as {batch.remote}; nothing was paid twice",
-        BatchState.DRAFTED: "it was never created, so it may be sent again",
+        BatchState.DRAFTED: "it is not in the listing, so most likely it was never created: its rows may go again, and it is watched",
         BatchState.HELD: batch.why,
     }
     return kit.event(f"batch.resolved.{batch.state}", batch.id, texts[batch.state])

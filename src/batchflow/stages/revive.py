@@ -5,6 +5,7 @@ the same cap would buy the same cut answer.
 """
 
 from collections.abc import AsyncGenerator, Collection
+from contextlib import suppress
 
 import msgspec
 
@@ -12,21 +13,27 @@ from batchflow.machine.bitmap import rows_of
 from batchflow.machine.run import Reawakened
 from batchflow.model import errors
 from batchflow.model.change import Count, Note, Put, Step
-from batchflow.model.state import Batch, Decision, Entry, Setback
+from batchflow.model.state import Batch, BatchState, Decision, Entry, Setback
 from batchflow.model.words import BILLED, Word
 from batchflow.ports.retry import Failure, Retry
+from batchflow.stages.evidence import Evidence
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
+from batchflow.stages.objects import read_footer
 from batchflow.stages.redeliver import redeliver
 from batchflow.stages.reject import LANE
 from batchflow.stages.repack import RESTART
+from batchflow.stages.twins import look_out, watched
 
 
 async def revive(kit: Kit, words: Collection[Word]) -> int:
     """Make the dead letters of these words wait for another try, and wake the run; say how many there are."""
+    if Word.CANCELED in words:
+        await _refuse_what_may_be_paid(kit)
     brought, steps = await redeliver(kit) if Word.SINK_ERROR in words else (0, [])
     moves = {"waiting": 0, "dead": 0, "canceled": 0, "waste": 0}
     async for setback in _dead(kit, set(words) - {Word.SINK_ERROR}):
+        await _refuse_without_requests(kit, setback.batch)
         change = {RESTART: True, **_difference(kit, setback)}
         steps.append(
             Put(
@@ -53,6 +60,32 @@ async def revive(kit: Kit, words: Collection[Word]) -> int:
     text = f"{', '.join(told)} ({', '.join(sorted(words))})"
     await kit.step_run(Reawakened(), Count(kit.run, moves), kit.event("run.retried", kit.run, text), *steps)
     return moves["waiting"] + brought
+
+
+async def _refuse_what_may_be_paid(kit: Kit) -> None:
+    """Keep `on_absent: hold` where a run was canceled before anybody had decided: what a lost call made may turn up yet."""
+    with suppress(errors.NoListing):
+        await look_out(kit, Evidence())
+    if kit.parts.rules.submit.on_absent != "hold":
+        return
+    for call in await watched(kit):
+        batch = await kit.batch(call.batch)
+        if batch.state is BatchState.CANCELED:
+            raise errors.RunRefused(
+                f"nobody knows whether a call for batch {batch.id} made one: it is not in the listing, and the run was canceled "
+                f"before that was settled. Asking its {batch.count:,} rows again may pay for them twice, and the job says "
+                "`on_absent: hold`",
+                hint=f"look in the Console for a batch whose custom_ids begin with {call.token} (`batchflow reconcile {kit.run[:16]}` "
+                f"looks in the listing); it is watched for another {((call.watch_until or 0) - kit.now()) / 3600:.0f} hours. To ask them again all the same, say "
+                "`submit: {on_absent: resubmit}`",
+            )
+
+
+async def _refuse_without_requests(kit: Kit, id: str) -> None:
+    """Find out before anything is changed whether there is anything to send."""
+    batch = await kit.batch(id)
+    if batch.requests is not None:
+        await read_footer(kit.blobs, batch.requests)
 
 
 async def _write_off(kit: Kit, setback: Setback, moves: dict[str, int]) -> list[Step]:

@@ -22,7 +22,7 @@ from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.reopen import look_again
 from batchflow.stages.resolve import resolve
-from batchflow.stages.twins import meet
+from batchflow.stages.twins import look_out, meet
 
 VERB = "reconcile"
 """The verb of a wish that carries rulings."""
@@ -195,6 +195,12 @@ async def _look(kit: Kit, evidence: Evidence) -> str:
         before, doubted = doubted, await _doubted(kit)
         if doubted == before:
             break
+    try:
+        await look_out(kit, evidence)
+    except errors.NoListing:
+        return ""  # what is watched cannot be seen here, and that is known
+    except errors.ProviderError as error:
+        return error.message
     return ""
 
 

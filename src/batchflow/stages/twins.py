@@ -11,22 +11,41 @@ from collections.abc import Sequence
 import msgspec
 
 from batchflow.machine.batch import Deferred, TurnedUp, step
-from batchflow.machine.claims import WATCH
+from batchflow.machine.claims import SLACK, WATCH
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Entry, Intent, IntentState, Remote
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.harvest import Harvest
 from batchflow.stages.kit import Kit
-from batchflow.stages.listing import result_lines
+from batchflow.stages.listing import list_until, result_lines
 
 
-async def find_twins(kit: Kit, watched: Sequence[Intent], listed: Sequence[RemoteBatch], evidence: Evidence) -> None:
+async def watched(kit: Kit) -> list[Intent]:
+    """List the calls that are thought to have made nothing, and that may still turn out to have made a batch."""
+    absent = await kit.every(Intent, {"run": kit.run, "state": IntentState.ABSENT})
+    return [intent for intent in absent if intent.watch_until is not None and intent.watch_until > kit.now()]
+
+
+async def watch(kit: Kit, listed: Sequence[RemoteBatch], evidence: Evidence) -> None:
+    """Look out for batches that were thought never to have been created."""
+    if calls := await watched(kit):
+        await find_twins(kit, calls, listed, evidence)
+
+
+async def look_out(kit: Kit, evidence: Evidence) -> None:
+    """Do the same with a listing of its own: a run that has ended is polled by nobody."""
+    if calls := await watched(kit):
+        listed = await list_until(kit, min(call.watermark for call in calls) - SLACK)
+        await find_twins(kit, calls, listed, evidence)
+
+
+async def find_twins(kit: Kit, calls: Sequence[Intent], listed: Sequence[RemoteBatch], evidence: Evidence) -> None:
     """Look for watched tokens among ended batches of the right size that nobody knows."""
-    counts = {intent.count for intent in watched}
+    counts = {intent.count for intent in calls}
     likely = {remote.id: remote for remote in listed if remote.ended and remote.count in counts}
     known = {fact.id for fact in await kit.store.find(Remote, {"id": list(likely)}, limit=len(likely) + 1)}
-    by_token = {intent.token: intent for intent in watched}
+    by_token = {intent.token: intent for intent in calls}
     unknown = [remote for id, remote in likely.items() if id not in known]
     await evidence.read(kit, unknown, by_token.keys())
     for remote in unknown:
@@ -40,7 +59,7 @@ async def meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
     fact = Note(Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="late"))
     met = Put(msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED, watch_until=None))
     late = f"{remote.id} was created after all, {kit.now() - intent.at:.0f} s ago"
-    told = kit.event("batch.twin", batch.id, f"{late}; what it cost twice is booked as waste")
+    told = kit.event("batch.twin", batch.id, f"{late}; what it costs is booked as waste")
     match batch.state:
         case BatchState.DRAFTED | BatchState.IN_DOUBT | BatchState.HELD:
             told = kit.event("batch.resolved.running", batch.id, f"{late}; nothing was paid twice")
@@ -78,7 +97,8 @@ async def _take(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> 
 
 
 async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> list[Step]:
-    """Add up what a batch cost that came too late for anybody to want its answers."""
+    """Add up what a batch cost that came too late for anybody to want its answers: nobody else's were paid, if it was canceled."""
+    twice = batch.state is not BatchState.CANCELED
     harvest = Harvest(batch.count, {intent.token}, kit.prices)
     lines = result_lines(kit.provider.results(remote.id))
     try:
@@ -99,12 +119,12 @@ async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) ->
         output_tokens=money.output_tokens,
         at=kit.now(),
     )
-    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="twice", listed=0)
+    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="twice" if twice else "waste", listed=0)
     books = {
         "paid": money.paid,
         "listed": money.listed,
         "waste": money.paid,
-        "twice": money.paid,
+        "twice": money.paid if twice else 0,
         "input_tokens": money.input_tokens,
         "output_tokens": money.output_tokens,
     }

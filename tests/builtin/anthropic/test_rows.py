@@ -109,6 +109,19 @@ def test_an_odd_counter_costs_neither_the_answer_nor_the_other_counters(odd):
     assert (answer.usage.input_tokens or 0, answer.usage.output_tokens) == (0, 5)
 
 
+@pytest.mark.parametrize(("content", "text"), [(None, ""), (..., ""), ("plain", "plain")])
+def test_an_answer_without_blocks_is_an_answer_and_holds_back_nobody_elses(content, text):
+    line = succeeded(content=content)
+    answer = read(line)
+    assert (answer.word, answer.text, answer.usage.output_tokens) == (Word.OK, text, 5)
+    assert skim_rows([line])[0].word is Word.OK
+
+
+def test_fewer_tokens_than_none_are_none():
+    usage = read(succeeded(usage={"input_tokens": 16, "output_tokens": -5})).usage
+    assert (usage.input_tokens, usage.output_tokens) == (16, None)
+
+
 def test_half_a_surrogate_pair_costs_a_character_and_not_the_answer():
     answer = read(succeeded().replace(b'"one"', rb'"o\ud83dne \ud83d\ude00"'))
     assert (answer.word, answer.text) == (Word.OK, "o\ufffdne \N{GRINNING FACE}")

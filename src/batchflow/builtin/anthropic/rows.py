@@ -192,12 +192,23 @@ def _joined(content: list[_Block]) -> str:
 def _answered(custom_id: str, line: bytes, message: msgspec.Raw) -> Answer:
     """Reads a message that was answered, field by field: it is billed, whatever we think of it."""
     (told,) = _objects([msgspec.json.decode(message)]) or [_NOTHING]
-    if not isinstance(told.get("content"), list):
+    text = _said(told)
+    if text is None:
         return Answer(custom_id, None, line=line, error="a succeeded row whose message cannot be read")
-    text = "".join([_text(block.get("text")) for block in _objects(told["content"]) if block.get("type") == "text"])
     reason = _text(told.get("stop_reason"))
     usage = _odd_usage(told.get("usage"))
     return Answer(custom_id, stop_word(reason), _text(told.get("model")), text, line, usage, reason)
+
+
+def _said(message: Mapping[str, Any]) -> str | None:
+    """Reads what was said; None where the message is none. Some servers leave out what is null, or send a plain text."""
+    content = message.get("content")
+    if isinstance(content, list):
+        blocks = _objects(message["content"])
+        return "".join([_text(block.get("text")) for block in blocks if block.get("type") == "text"])
+    if not message.keys() & {"stop_reason", "usage"} or not isinstance(content, str | None):
+        return None
+    return content or ""
 
 
 def _odd_usage(told: object) -> Usage:

@@ -1,0 +1,63 @@
+"""Lines for plugins: results into JSON Lines and CSV, and records out of them, as the built-in sinks and sources do it.
+
+Results, for a sink: `json_lines` and `csv_lines` make what it writes. `encode(rows)` gives whole lines in bytes, `head` is
+what a file or an object begins with; `fields` and `carry` mean what they mean everywhere.
+
+Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plugin says which files there are and how the
+bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. A shelf is
+called in threads: one on a network asks its event loop from there (`anyio.from_thread.run`).
+"""
+
+from collections.abc import Collection, Mapping
+
+from batchflow.builtin.sinks.diagnosis import SAFE
+from batchflow.builtin.sinks.fields import compile_fields
+from batchflow.builtin.sinks.lines import TABLE_FIELDS, CsvLines, JsonLines, Lines
+from batchflow.builtin.sources.csv import Csv, dialect
+from batchflow.builtin.sources.encoding import UTF8, checked
+from batchflow.builtin.sources.jsonl import Jsonl
+from batchflow.builtin.sources.shelf import Shelf
+from batchflow.builtin.sources.stream import GONE, Stream, entered, shorter
+from batchflow.builtin.sources.tree import Found, fits
+
+__all__ = [
+    "GONE",
+    "SAFE",
+    "Csv",
+    "Found",
+    "Jsonl",
+    "Lines",
+    "Shelf",
+    "Stream",
+    "csv_lines",
+    "csv_records",
+    "entered",
+    "fits",
+    "json_lines",
+    "json_records",
+    "shorter",
+]
+
+LARGEST = 32_000_000
+
+
+def json_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = None) -> Lines:
+    """Makes JSON Lines as the `jsonl` sink writes them; a wrong field is a `ValueError` that says what is wrong."""
+    return JsonLines(compile_fields(fields, carry) if fields is not None else None)
+
+
+def csv_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = None, *, delimiter: str = ",") -> Lines:
+    """Makes CSV as the `csv` sink writes it, with its columns where no fields are given; a wrong field is a `ValueError`."""
+    return CsvLines(compile_fields(TABLE_FIELDS if fields is None else fields, carry), delimiter)
+
+
+def json_records(shelf: Shelf, *, key: str | None, encoding: str = UTF8, max_record: int = LARGEST) -> Jsonl:
+    """Reads the JSON lines of a shelf as the `jsonl` source reads a folder's."""
+    return Jsonl(shelf, key=key, encoding=checked(encoding), max_record=max_record)
+
+
+def csv_records(
+    shelf: Shelf, *, key: str | None, delimiter: str = ",", encoding: str = UTF8, max_record: int = LARGEST
+) -> Csv:
+    """Reads the CSV of a shelf as the `csv` source reads a folder's; a wrong delimiter is a `ValueError`."""
+    return Csv(shelf, key=key, dialect=dialect(delimiter, encoding, max_record))

@@ -192,7 +192,8 @@ async def test_a_foreign_key_that_is_checked_at_the_end_parks_its_part_until_the
     async with bench.flow() as flow:
         [parked] = await every(flow.store, Delivery, {"run": report.run.id, "state": DeliveryState.PARKED})
     assert "FOREIGN KEY constraint failed" in parked.why
-    assert keys(path) < {f"k{n}" for n in range(29)}
+    assert "k29" not in keys(path)
+    assert len(keys(path)) == 30 - parked.rows
     execute(path, known[29])
     async with bench.flow() as flow:
         report = await flow.resume(job(bench, path), report.run)

@@ -1,10 +1,13 @@
-"""Results into JSON Lines and CSV, and back: what plugins share with the built-in sinks and sources, so that none is a copy.
+"""Lines for plugins: results into JSON Lines and CSV, and records out of them, as the built-in sinks and sources do it.
 
-    from batchflow.lines import csv_lines, json_lines
+Results, for a sink: `json_lines` and `csv_lines` make what it writes. `encode(rows)` gives whole lines in bytes, `head` is
+what a file or an object begins with; `fields` and `carry` mean what they mean everywhere. For what is no file, `cells`
+makes the columns of a row.
 
-`json_lines` and `csv_lines` make what a sink writes: `encode(rows)` gives whole lines in bytes, `head` is what a file or
-an object begins with; `cells` makes the columns of a row, for what is no file. `fields` and `carry` mean what they mean everywhere. `key_of` and `no_key` judge what is to be a
-record's key. No file is touched here.
+Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plugin says which files there are and how the
+bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. A shelf is
+called in threads: one on a network asks its event loop from there (`anyio.from_thread.run`).
+`key_of` and `no_key` judge what is to be a record's key.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,9 +15,37 @@ from collections.abc import Collection, Mapping
 from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, Cells, CsvLines, JsonLines, Lines
+from batchflow.builtin.sources.csv import Csv, dialect
+from batchflow.builtin.sources.encoding import UTF8, checked
+from batchflow.builtin.sources.jsonl import Jsonl
+from batchflow.builtin.sources.shelf import Shelf
+from batchflow.builtin.sources.stream import GONE, Stream, entered, shorter
+from batchflow.builtin.sources.tree import Found, fits
 from batchflow.machine.keys import key_of, no_key
 
-__all__ = ["SAFE", "Cells", "Lines", "cells", "csv_lines", "json_lines", "key_of", "no_key"]
+__all__ = [
+    "GONE",
+    "SAFE",
+    "Cells",
+    "Csv",
+    "Found",
+    "Jsonl",
+    "Lines",
+    "Shelf",
+    "Stream",
+    "cells",
+    "csv_lines",
+    "csv_records",
+    "entered",
+    "fits",
+    "json_lines",
+    "json_records",
+    "key_of",
+    "no_key",
+    "shorter",
+]
+
+LARGEST = 32_000_000
 
 
 def json_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = None) -> Lines:
@@ -30,3 +61,15 @@ def csv_lines(fields: Mapping[str, str] | None, carry: Collection[str] | None = 
 def cells(fields: Mapping[str, str] | None, carry: Collection[str] | None = None) -> Cells:
     """Makes columns of plain text, those of the `csv` sink where no fields are given; a wrong field is a `ValueError`."""
     return Cells(compile_fields(TABLE_FIELDS if fields is None else fields, carry))
+
+
+def json_records(shelf: Shelf, *, key: str | None, encoding: str = UTF8, max_record: int = LARGEST) -> Jsonl:
+    """Reads the JSON lines of a shelf as the `jsonl` source reads a folder's."""
+    return Jsonl(shelf, key=key, encoding=checked(encoding), max_record=max_record)
+
+
+def csv_records(
+    shelf: Shelf, *, key: str | None, delimiter: str = ",", encoding: str = UTF8, max_record: int = LARGEST
+) -> Csv:
+    """Reads the CSV of a shelf as the `csv` source reads a folder's; a wrong delimiter is a `ValueError`."""
+    return Csv(shelf, key=key, dialect=dialect(delimiter, encoding, max_record))

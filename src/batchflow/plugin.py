@@ -1,7 +1,7 @@
 """Everything a plugin author imports, in one place: `from batchflow.plugin import hookimpl, Doc, Record, ...`."""
 
 from batchflow.extend.hooks import Register, hookimpl
-from batchflow.model.blob import Blob
+from batchflow.model.blob import Blob, checked_name, is_name
 from batchflow.model.errors import (
     BatchflowError,
     ObjectDamaged,
@@ -19,7 +19,17 @@ from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
-from batchflow.ports.sink import Completing, Part, Promise, Receipt, Refusal, Releasing, Sink, SinkContext, Written
+from batchflow.ports.sink import (
+    Completing,
+    Part,
+    Promise,
+    Receipt,
+    Refusal,
+    Releasing,
+    Sink,
+    SinkContext,
+    Written,
+)
 from batchflow.ports.source import Source
 
 __all__ = [
@@ -72,5 +82,7 @@ __all__ = [
     "Verdict",
     "Word",
     "Written",
+    "checked_name",
     "hookimpl",
+    "is_name",
 ]

@@ -15,12 +15,13 @@ def execute(shop, *statements):
     return found[-1]
 
 
-def begin(shop):
-    execute(shop, "CREATE TABLE answers (id TEXT PRIMARY KEY, said TEXT CHECK (id != 'k-2'))")
-    shop.write(records=4)
+def begin(shop, refused=("k-2",), records=4, batch=100):
+    rule = " AND ".join(f"id != '{key}'" for key in refused)
+    execute(shop, f"CREATE TABLE answers (id TEXT PRIMARY KEY, said TEXT CHECK ({rule}))")
+    shop.write(records=records)
     file = shop.folder / "batchflow.yaml"
     head, _, _ = file.read_text().partition("    sinks:")
-    file.write_text(f"{head}    {TABLE}\n")
+    file.write_text(f"{head}    batch: {{max_requests: {batch}}}\n    {TABLE}\n")
     return shop("run")
 
 
@@ -65,3 +66,11 @@ def test_it_is_brought_again_once_the_table_is_mended_and_nothing_is_asked(shop)
     [attempt] = shop("show", "k-2", "--json").facts["attempts"]
     assert (attempt["word"], attempt["fate"]) == ("ok", "good")
     assert [arrival["state"] for arrival in attempt["arrivals"]] == ["done"]
+
+
+def test_the_doctor_says_once_what_helps_all_the_refused_parts(shop):
+    begin(shop, refused=("k-1", "k-4"), records=6, batch=2)
+    doctor = shop("doctor")
+    assert doctor.out.count("sink sqlite refused 1 of the rows of batch") == 2
+    assert doctor.err.count("say:") == doctor.err.count("--only sink_error") == 1
+    assert all(one["say"] for one in shop("doctor", "--json").facts["findings"])

@@ -10,7 +10,7 @@ from bench import every, records, rules
 
 from batchflow import To
 from batchflow.model.errors import ObjectDamaged
-from batchflow.model.state import Batch, BatchState, Entry, RunState
+from batchflow.model.state import Batch, BatchState, Entry, Run, RunState
 from batchflow.model.words import Word
 from batchflow.sim import FaultPlan
 
@@ -180,3 +180,21 @@ async def test_a_request_that_changed_where_it_lies_is_never_sent_whole_and_neve
     assert bench.sim.stats()["requests_accepted"] == 0
     spoiler.put_back()
     bench.check(await bench.run(bench.job(given)), asked=40, dead=40)  # for such long texts the answers are cut off
+
+
+async def test_dead_letters_without_their_requests_are_not_asked_again_and_the_run_stays_done(bench):
+    bench.simulate("row:number 3:invalid")
+    job = bench.job(10)
+    report = await bench.run(job)
+    [requests] = bench.folder.glob("state/objects/*/*/requests")
+    requests.rename(requests.with_suffix(".aside"))
+    async with bench.flow() as flow:
+        with pytest.raises(ObjectDamaged, match="requests"):
+            await flow.retry(job, report.run, {Word.INVALID})
+        await bench.audit(flow.store, report)
+        run = await flow.store.get(Run, report.run.id)
+        assert (run.state, await flow.store.books(run.id)) == (RunState.DONE, report.books)
+    requests.with_suffix(".aside").rename(requests)
+    async with bench.flow() as flow:
+        again = await flow.retry(job, report.run, {Word.INVALID})
+    assert (again.run.state, bench.sim.stats()["requests_accepted"]) == (RunState.DONE, 11)

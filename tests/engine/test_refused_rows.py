@@ -167,6 +167,42 @@ async def test_a_record_that_was_never_asked_may_be_refused_too(bench, path):
     assert keys(path, "letters") == {f"k{n}" for n in range(6)}
 
 
+async def test_rows_that_a_table_ignores_without_a_word_are_dead_letters_and_come_again(bench, path):
+    bench.simulate()
+    ignoring = "CREATE TRIGGER g BEFORE INSERT ON answers WHEN new.id IN ('k3', 'k14') BEGIN SELECT RAISE(IGNORE); END"
+    execute(path, "CREATE TABLE answers (id TEXT PRIMARY KEY, text TEXT)", ignoring)
+    report = await bench.run(job(bench, path))
+    assert (report.run.state, report.books["dead"], report.books["delivered"]) == (RunState.DONE, 2, 28)
+    assert {letter.key for letter in bench.dead} == {"k3", "k14"}
+    assert all("ignored it" in letter.error for letter in bench.dead)
+    execute(path, "DROP TRIGGER g")
+    report = await again(bench, job(bench, path), report.run)
+    assert (report.run.state, report.books["dead"], report.books["delivered"]) == (RunState.DONE, 0, 30)
+    assert keys(path) == {f"k{n}" for n in range(30)}
+
+
+async def test_a_foreign_key_that_is_checked_at_the_end_parks_its_part_until_the_table_is_mended(bench, path):
+    sim = bench.simulate()
+    deferred = "CREATE TABLE answers (id TEXT PRIMARY KEY REFERENCES known DEFERRABLE INITIALLY DEFERRED, text TEXT)"
+    known = [f"INSERT INTO known VALUES ('k{n}')" for n in range(30)]
+    execute(path, "CREATE TABLE known (id PRIMARY KEY)", deferred, *known[:29])
+    report = await bench.run(job(bench, path))
+    assert report.run.state is RunState.PAUSED
+    assert "FOREIGN KEY constraint failed" in report.run.why
+    async with bench.flow() as flow:
+        [parked] = await every(flow.store, Delivery, {"run": report.run.id, "state": DeliveryState.PARKED})
+    assert "FOREIGN KEY constraint failed" in parked.why
+    assert "k29" not in keys(path)
+    assert len(keys(path)) == 30 - parked.rows
+    execute(path, known[29])
+    async with bench.flow() as flow:
+        report = await flow.resume(job(bench, path), report.run)
+        await bench.audit(flow.store, report)
+    assert (report.run.state, report.books["dead"], report.books["delivered"]) == (RunState.DONE, 0, 30)
+    assert keys(path) == {f"k{n}" for n in range(30)}
+    assert sim.stats()["requests_accepted"] == 30
+
+
 def unbuildable(record):
     raise BuildError("there is nothing to ask")
 

@@ -2,6 +2,7 @@
 
     python plugins/batchflow-s3/benchmarks/memory.py sink      the sink alone, in a process of its own
     python plugins/batchflow-s3/benchmarks/memory.py run       all of `batchflow run`, against the simulator
+    python plugins/batchflow-s3/benchmarks/memory.py file      the same into a file: what batchflow takes by itself
 
 The server is SeaweedFS where its binary is, else moto. Printed is the peak of the process that was measured (VmHWM).
 """
@@ -27,8 +28,10 @@ jobs:
     source: {{type: jsonl, path: in.jsonl, key: id, carry: [note]}}
     request: {{model: claude-haiku-4-5, max_tokens: 60, prompt: "Summarise {{{{ id }}}}"}}
     sinks:
-      - {{type: s3, url: "s3://memory/triage/", endpoint_url: "{s3}", path_style: true, format: {format}}}
+      - {sink}
 """
+BUCKET = '{{type: s3, url: "s3://memory/triage/", endpoint_url: "{s3}", path_style: true, format: {format}}}'
+FILE = "{type: jsonl, path: out.jsonl}"
 
 
 def peak(pid):
@@ -61,10 +64,10 @@ async def write(url, format):
     )
 
 
-def run(sim, url, format):
+def run(sim, sink):
     """Runs a job whose records carry a gigabyte, and looks at the process until it ends."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "batchflow.yaml").write_text(JOB.format(sim=sim, s3=url, format=format))
+        Path(folder, "batchflow.yaml").write_text(JOB.format(sim=sim, sink=sink))
         note, rows = "x" * 9900, GB // 10_000
         with Path(folder, "in.jsonl").open("w") as out:
             out.writelines(
@@ -78,7 +81,7 @@ def run(sim, url, format):
                 highest = max(highest, peak(process.pid))
                 time.sleep(0.05)
         print(
-            f"{rows:,} rows that carry 1 GB, as {format}: ended {process.returncode} after {time.monotonic() - began:.0f} s, peak {highest:.0f} MiB"
+            f"{rows:,} rows that carry 1 GB: ended {process.returncode} after {time.monotonic() - began:.0f} s, peak {highest:.0f} MiB"
         )
 
 
@@ -103,7 +106,7 @@ def main():
         from batchflow.sim import Simulator
 
         with Simulator(seed=1, speed=100.0, duration=1.0) as sim:
-            run(sim.url, url, format)
+            run(sim.url, FILE if what == "file" else BUCKET.format(s3=url, format=format))
 
 
 if __name__ == "__main__":

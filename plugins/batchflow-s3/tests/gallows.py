@@ -33,6 +33,8 @@ class Gallows(ThreadingHTTPServer):
         self.calls: list[str] = []
         self.sentence: Sentence | None = None
         self.pid = 0
+        self.cut: int | None = None
+        """Bytes after which what is read breaks off."""
 
     def __enter__(self):
         Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -87,6 +89,9 @@ class Pass(BaseHTTPRequestHandler):
             "Content-Length", reply.headers["Content-Length"] if self.command == "HEAD" else str(len(data))
         )
         self.end_headers()
+        if self.command == "GET" and self.server.cut is not None and len(data) > self.server.cut:
+            self.close_connection = True
+            data = data[: self.server.cut]
         self.wfile.write(data)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815

@@ -57,7 +57,7 @@ def weed_server(folder: Path) -> Iterator[str]:
     )
     options = {
         "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "filer": "true", "s3": "true", "s3.config": folder / "s3.json",
-        "s3.port.iceberg": 0, "s3.port.lance": 0, "master.volumeSizeLimitMB": 256, "volume.max": 100, "volume.minFreeSpace": "100MB",
+        "s3.port.iceberg": 0, "s3.port.lance": 0, "master.volumeSizeLimitMB": 64, "volume.max": 5000, "volume.minFreeSpace": "100MB",
     }  # fmt: skip
     command = [str(weed_binary()), "server", *(f"-{name}={value}" for name, value in (options | ports).items())]
     with serving(command, "Start Seaweed S3 API Server"):

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from batchflow_s3.bucket import Bucket
+from batchflow_s3.client import Server
 from batchflow_s3.growth import MIB, S3, Growth
 from batchflow_s3.place import Access, Place
 from batchflow_s3.upload import Upload
@@ -38,7 +39,7 @@ async def test_an_upload_keeps_to_a_limit_of_four_parts(shelf):
     scaled = Growth(first=5 * MIB, every=1, parts=4)
     data = os.urandom(37 * MIB)
     assert scaled.room() > len(data) > 4 * scaled.first, "parts of one size would be too many"
-    bucket = Bucket(Place(shelf.bucket), Access(endpoint_url=shelf.url, path_style=True))
+    bucket = Bucket(Place(shelf.bucket), Server(Access(endpoint_url=shelf.url, path_style=True)))
     async with Upload(bucket, "large", "text/plain", scaled) as upload:
         for at in range(0, len(data), 300_001):
             await upload.write(data[at : at + 300_001])

@@ -53,9 +53,6 @@ class TestCompressedCsv(OnServer):
     format = "csv.zst"
 
 
-del OnServer, SinkContract
-
-
 async def session(sink, *parts, last=None, fresh=True, run="run-1", name="sink-1", whole=False):
     receipt = last
     await sink.open(context(run, name, fresh=fresh), last)

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -105,9 +106,10 @@ def _show(found: Diagnosis) -> None:
         remark(f"{styled('repaired:', BOLD)} {done}")
     for why in found.unrepaired:
         remark(f"{styled('not repaired:', BOLD)} {why}")
-    for one in found.findings:
-        data(one.sentence)
-        for command in one.say:
+    for (_, say), findings in _by_what_helps(found.findings).items():
+        for one in findings:
+            data(one.sentence)
+        for command in say:
             remark(f"{styled('say:', BOLD)}   {command}")
     looked = found.looked
     read = f"{count(looked.runs, 'run')}, {count(looked.batches, 'batch', 'batches')}, {count(looked.objects, 'object')} ({size(looked.bytes)})"
@@ -116,3 +118,11 @@ def _show(found: Diagnosis) -> None:
         remark(f"{styled('damage:', RED)} {count(damaged, 'thing')} in {read}")
     else:
         remark(f"store and objects agree: {read}")
+
+
+def _by_what_helps(findings: Iterable[Finding]) -> dict[tuple[Grade, tuple[str, ...]], list[Finding]]:
+    """Puts together what is as grave and is helped by the same commands, so that each is said once; the gravest stay first."""
+    groups: dict[tuple[Grade, tuple[str, ...]], list[Finding]] = {}
+    for one in findings:
+        groups.setdefault((one.grade, one.say), []).append(one)
+    return groups

@@ -19,6 +19,7 @@ from batchflow.ports.retry import Failure, Retry
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
+from batchflow.stages.objects import read_footer
 from batchflow.stages.redeliver import redeliver
 from batchflow.stages.reject import LANE
 from batchflow.stages.repack import RESTART
@@ -32,6 +33,7 @@ async def revive(kit: Kit, words: Collection[Word]) -> int:
     brought, steps = await redeliver(kit) if Word.SINK_ERROR in words else (0, [])
     moves = {"waiting": 0, "dead": 0, "canceled": 0, "waste": 0}
     async for setback in _dead(kit, set(words) - {Word.SINK_ERROR}):
+        await _refuse_without_requests(kit, setback.batch)
         change = {RESTART: True, **_difference(kit, setback)}
         steps.append(
             Put(
@@ -77,6 +79,13 @@ async def _refuse_what_may_be_paid(kit: Kit) -> None:
                 f"looks in the listing); it is watched for another {((call.watch_until or 0) - kit.now()) / 3600:.0f} hours. To ask them again all the same, say "
                 "`submit: {on_absent: resubmit}`",
             )
+
+
+async def _refuse_without_requests(kit: Kit, id: str) -> None:
+    """Find out before anything is changed whether there is anything to send."""
+    batch = await kit.batch(id)
+    if batch.requests is not None:
+        await read_footer(kit.blobs, batch.requests)
 
 
 async def _write_off(kit: Kit, setback: Setback, moves: dict[str, int]) -> list[Step]:

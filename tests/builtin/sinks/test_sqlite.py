@@ -302,3 +302,149 @@ async def test_upsert_with_only_a_key_keeps_one_row(path):
     sink = sqlite(path=path, table="t", fields={"id": "key"})
     await session(sink, None, part("p", [result("a"), result("a")]))
     assert run(path, "SELECT * FROM t") == [("a",)]
+
+
+CLAIMS = "CREATE TABLE claims (claim_id PRIMARY KEY, severity, status)"
+IGNORING = {
+    "a trigger": (CLAIMS, "CREATE TRIGGER rule BEFORE INSERT ON claims WHEN new.severity = 'x' BEGIN SELECT RAISE(IGNORE); END"),
+    "a trigger that writes elsewhere": (
+        CLAIMS,
+        "CREATE TABLE log (n)",
+        """CREATE TRIGGER rule BEFORE INSERT ON claims WHEN new.severity = 'x'
+        BEGIN INSERT INTO log VALUES (1), (2); SELECT RAISE(IGNORE); END""",
+    ),
+    "unique": (
+        "CREATE TABLE claims (claim_id PRIMARY KEY, severity UNIQUE ON CONFLICT IGNORE, status)",
+        "INSERT INTO claims VALUES ('there', 'x', '')",
+    ),
+    "not null": ("CREATE TABLE claims (claim_id PRIMARY KEY, severity, status, x AS (nullif(severity, 'x')) NOT NULL ON CONFLICT IGNORE)",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert"])
+@pytest.mark.parametrize("rule", IGNORING)
+async def test_a_row_that_the_table_ignores_is_never_called_delivered(path, rule, mode):
+    run(path, *IGNORING[rule])
+    rows = [rated(f"k{n}", "x" if n in {2, 7} else f"s{n}") for n in range(9)]
+    for number, row in enumerate(rows):
+        row.row = number
+    sink = sqlite(path=path, table="claims", mode=mode, fields=FIELDS)
+    written = await session(sink, None, part("p", rows, chunk=4))
+    assert [(one.row, one.key) for one in written.refused] == [(2, "k2"), (7, "k7")]
+    assert "ignored it" in written.refused[0].why
+    assert "ON CONFLICT IGNORE" in written.refused[0].why
+    assert written.receipt == {"part": "p", "rows": 7, "missing": 0, "refused": 2}
+    assert len(run(path, "SELECT * FROM claims WHERE claim_id LIKE 'k%'")) == 7
+    assert await session(sink, written.receipt, part("p", rows, chunk=4)) == written
+    assert len(run(path, "SELECT * FROM claims WHERE claim_id LIKE 'k%'")) == 7
+
+
+async def test_rows_that_are_ignored_and_rows_that_are_refused_aloud_are_told_apart(path):
+    run(
+        path,
+        CLAIMS.replace("severity", "severity NOT NULL"),
+        IGNORING["a trigger"][1],
+    )
+    rows = [rated("a", "x"), rated("b", "low"), rated("c", None), rated("d", "x"), rated("e", "low")]
+    written = await session(sqlite(path=path, table="claims", fields=FIELDS), None, part("p", rows))
+    assert [(one.key, one.why[:8]) for one in written.refused] == [
+        ("a", "table 'c"),
+        ("c", "NOT NULL"),
+        ("d", "table 'c"),
+    ]
+    assert run(path, "SELECT claim_id FROM claims") == [("b",), ("e",)]
+
+
+async def test_an_upsert_that_changes_a_row_is_delivered_unless_the_table_ignored_the_change(path):
+    run(
+        path,
+        CLAIMS.replace("PRIMARY KEY", "PRIMARY KEY ON CONFLICT IGNORE"),
+        "CREATE TRIGGER rule BEFORE UPDATE ON claims WHEN old.status = 'closed' BEGIN SELECT RAISE(IGNORE); END",
+        "INSERT INTO claims VALUES ('a', '', 'closed'), ('b', '', 'open'), ('c', 'low', 'done')",
+    )
+    sink = sqlite(path=path, table="claims", fields=FIELDS)
+    written = await session(sink, None, part("p", [rated(key, "low") for key in "abc"]))
+    assert [one.key for one in written.refused] == ["a"]
+    assert written.receipt["rows"] == 2
+
+
+async def test_an_upsert_that_has_nothing_to_change_is_delivered_if_the_row_is_there(path):
+    run(
+        path,
+        "CREATE TABLE claims (claim_id INTEGER PRIMARY KEY)",
+        "CREATE TRIGGER rule BEFORE INSERT ON claims WHEN new.claim_id = 3 BEGIN SELECT RAISE(IGNORE); END",
+        "INSERT INTO claims VALUES (1)",
+    )
+    sink = sqlite(path=path, table="claims", fields={"claim_id": "key"})
+    written = await session(sink, None, part("p", [result(key) for key in ("1", "2", "2", "3")]))
+    assert [one.key for one in written.refused] == ["3"]
+    assert written.receipt["rows"] == 3
+
+
+@pytest.mark.parametrize("missing", ["error", "skip"])
+async def test_a_change_that_the_table_ignored_is_no_missing_row(path, missing):
+    run(
+        path,
+        CLAIMS,
+        "CREATE TRIGGER rule BEFORE UPDATE ON claims WHEN old.status = 'closed' BEGIN SELECT RAISE(IGNORE); END",
+        "INSERT INTO claims VALUES ('a', '', 'closed'), ('b', '', 'open')",
+    )
+    sink = sqlite(path=path, table="claims", mode="update", missing=missing, fields=FIELDS)
+    written = await session(sink, None, part("p", [rated(key, "low") for key in "abz"]))
+    why = {one.key: one.why for one in written.refused}
+    assert list(why) == (["a", "z"] if missing == "error" else ["a"])
+    assert "ignored it" in why["a"]
+    assert "no row to update" in why.get("z", "no row to update")
+
+
+async def test_a_view_or_a_virtual_table_that_takes_rows_ignores_none(path):
+    run(
+        path,
+        "CREATE TABLE kept (id PRIMARY KEY, text)",
+        "CREATE VIEW answers AS SELECT * FROM kept",
+        "CREATE TRIGGER taken INSTEAD OF INSERT ON answers BEGIN INSERT INTO kept VALUES (new.id, new.text); END",
+        "CREATE TRIGGER changed INSTEAD OF UPDATE ON answers BEGIN UPDATE kept SET text = new.text WHERE id = old.id; END",
+        "CREATE VIRTUAL TABLE found USING fts5(id, text)",
+    )
+    fields = {"id": "key", "text": "text"}
+    for table in ("answers", "found"):
+        sink = sqlite(path=path, table=table, mode="insert", fields=fields, receipts=f"of_{table}")
+        assert (await session(sink, None, part("p", [result("a"), result("b")])))["rows"] == 2
+    sink = sqlite(path=path, table="ANSWERS", mode="update", fields=fields)
+    written = await session(sink, None, part("p", [result("a", "new"), result("z", "new")]))
+    assert [one.key for one in written.refused] == ["z"]
+    assert ("a", "new") in run(path, "SELECT * FROM kept")
+
+
+def claims_of_customers(path, rule=""):
+    run(
+        path,
+        "CREATE TABLE customers (id PRIMARY KEY)",
+        f"CREATE TABLE claims (claim_id PRIMARY KEY, severity REFERENCES customers {rule}, status)",
+        "INSERT INTO customers VALUES ('ann')",
+    )
+
+
+@pytest.mark.parametrize("mode", ["insert", "upsert", "update"])
+async def test_a_foreign_key_is_a_rule_of_the_table(path, mode):
+    claims_of_customers(path)
+    run(path, "INSERT INTO claims VALUES ('a', 'ann', ''), ('b', 'ann', '')") if mode == "update" else None
+    sink = sqlite(path=path, table="claims", mode=mode, fields=FIELDS)
+    written = await session(sink, None, part("p", [rated("a", "ann"), rated("b", "nobody")]))
+    assert [(one.key, one.why) for one in written.refused] == [("b", "FOREIGN KEY constraint failed")]
+    assert run(path, "SELECT count(*) FROM claims WHERE severity = 'nobody'") == [(0,)]
+    assert written.receipt["rows"] == 1
+
+
+async def test_a_foreign_key_that_is_checked_at_the_end_refuses_the_part_and_the_part_can_come_again(path):
+    claims_of_customers(path, "DEFERRABLE INITIALLY DEFERRED")
+    sink = sqlite(path=path, table="claims", fields=FIELDS)
+    rows = [rated("a", "ann"), rated("b", "bob")]
+    with pytest.raises(
+        SinkRefused, match=r"FOREIGN KEY constraint failed\. Nothing of this part was written"
+    ) as caught:
+        await session(sink, None, part("p", rows))
+    assert "deferred" in caught.value.hint
+    assert run(path, "SELECT * FROM claims") == []
+    run(path, "INSERT INTO customers VALUES ('bob')")
+    assert (await session(sink, None, part("p", rows)))["rows"] == 2

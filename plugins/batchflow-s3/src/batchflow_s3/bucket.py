@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from batchflow_s3.client import Body, Client, Line, Reply
-from batchflow_s3.place import Access, Place
+from batchflow_s3.client import Body, Client, Line, Reply, Server
+from batchflow_s3.place import Place
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -21,9 +21,9 @@ class Entry(msgspec.Struct, frozen=True):
 class Bucket:
     """A bucket behind a line. `sealed` goes with every object that is written."""
 
-    def __init__(self, place: Place, access: Access, sealed: Mapping[str, str] | None = None) -> None:
+    def __init__(self, place: Place, server: Server, sealed: Mapping[str, str] | None = None) -> None:
         self.place = place
-        self._line = Line(access)
+        self._line = Line(server)
         self._sealed = dict(sealed or {})
 
     async def put(self, key: str, body: io.BytesIO, kind: str) -> None:
@@ -48,19 +48,27 @@ class Bucket:
         reply = await client.get_object(**asked)
         return reply["Body"], reply
 
-    async def size(self, key: str) -> Entry:
+    async def entry(self, key: str) -> Entry:
         """Looks at one object."""
         client = await self._line.client()
         reply = await client.head_object(**self._at(key))
         return Entry(key, reply["ContentLength"], reply["ETag"])
 
-    async def entries(self, prefix: str, *, after: str = "") -> AsyncGenerator[Entry]:
+    async def entries(self, prefix: str) -> AsyncGenerator[Entry]:
         """Lists the objects whose keys begin like this, in the order of their keys."""
+        after: str | None = ""
+        while after is not None:
+            page, after = await self.page(prefix, after)
+            for entry in page:
+                yield entry
+
+    async def page(self, prefix: str, after: str) -> tuple[list[Entry], str | None]:
+        """Lists some of them behind a key, and tells from where to go on; None at the end."""
         client = await self._line.client()
         asked = {"Bucket": self.place.bucket, "Prefix": prefix} | ({"StartAfter": after} if after else {})
-        async for page in client.get_paginator("list_objects_v2").paginate(**asked):
-            for found in page.get("Contents", ()):
-                yield Entry(found["Key"], found["Size"], found["ETag"])
+        reply = await client.list_objects_v2(**asked)
+        page = [Entry(found["Key"], found["Size"], found["ETag"]) for found in reply.get("Contents", ())]
+        return page, page[-1].key if page and reply.get("IsTruncated") else None
 
     async def delete(self, key: str) -> None:
         """Removes an object; one that is not there is no error."""

@@ -37,6 +37,7 @@ class Client(Protocol):
     async def put_object(self, *, Body: IO[bytes] | bytes, **asked: Any) -> Reply: ...  # noqa: N803
     async def get_object(self, **asked: Any) -> Reply: ...
     async def head_object(self, **asked: Any) -> Reply: ...
+    async def list_objects_v2(self, **asked: Any) -> Reply: ...
     async def delete_object(self, **asked: Any) -> Reply: ...
     async def create_multipart_upload(self, **asked: Any) -> Reply: ...
     async def upload_part(self, *, Body: IO[bytes] | bytes, **asked: Any) -> Reply: ...  # noqa: N803
@@ -45,11 +46,34 @@ class Client(Protocol):
     def get_paginator(self, name: str) -> Paginator: ...
 
 
-class Line:
-    """One client, made when it is first asked for, and given up at most once. Any number of tasks may use it."""
+class Server:
+    """Makes clients. What the library reads from its own files for the first is kept for the others."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self._session: Any = None
+
+    def connect(self) -> AbstractAsyncContextManager[Client]:
+        """Makes a client. Keys are found as every AWS tool finds them: environment, profile, container, instance."""
+        import aioboto3  # half a second and 25 MB that only a job with a bucket pays
+        from botocore.config import Config
+
+        self._session = self._session or aioboto3.Session()
+        style = {"addressing_style": "path"} if self._access.path_style else {}
+        made = self._session.client(
+            "s3",
+            endpoint_url=self._access.endpoint_url,
+            region_name=self._access.region,
+            config=Config(s3=style),
+        )
+        return cast("AbstractAsyncContextManager[Client]", made)
+
+
+class Line:
+    """One client, made when it is first asked for, and given up at most once. Any number of tasks may use it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._stack = AsyncExitStack()
         self._lock = anyio.Lock()
         self._client: Client | None = None
@@ -59,7 +83,7 @@ class Line:
         if self._client is None:
             async with self._lock:
                 if self._client is None:
-                    self._client = await self._stack.enter_async_context(connect(self._access))
+                    self._client = await self._stack.enter_async_context(self._server.connect())
         return self._client
 
     async def close(self) -> None:
@@ -67,14 +91,3 @@ class Line:
         with anyio.CancelScope(shield=True):
             self._client = None
             await self._stack.aclose()
-
-
-def connect(access: Access) -> AbstractAsyncContextManager[Client]:
-    """Makes a client. Keys are found as every AWS tool finds them: environment, profile, container, instance."""
-    import aioboto3  # half a second and 25 MB that only a job with a bucket pays
-    from botocore.config import Config
-
-    style = {"addressing_style": "path"} if access.path_style else {}
-    session: Any = aioboto3.Session()
-    made = session.client("s3", endpoint_url=access.endpoint_url, region_name=access.region, config=Config(s3=style))
-    return cast("AbstractAsyncContextManager[Client]", made)

@@ -23,6 +23,7 @@ from anyio.to_thread import run_sync
 from batchflow.lines import SAFE, Lines, csv_lines, json_lines
 from batchflow.plugin import Doc, Given, Mendable, Part, Promise, Receipt, SinkContext, SinkError
 from batchflow_s3.bucket import Bucket, Entry
+from batchflow_s3.client import Server
 from batchflow_s3.names import MANIFEST, SUCCESS, folder_in, folder_of, key_of
 from batchflow_s3.packing import Format, Wrapping, wrapping
 from batchflow_s3.place import Access, Encryption, Place, access, folder_at, sealing
@@ -84,7 +85,7 @@ class S3Sink:
         self._place = place
         self._style = style
         self._append = append
-        self._bucket = Bucket(place, access, sealed)
+        self._bucket = Bucket(place, Server(access), sealed)
         self._folder = ""
         self._context: SinkContext | None = None
         self._maybe_whole = False

@@ -11,6 +11,9 @@ Mode: TypeAlias = Literal["upsert", "insert", "update"]
 MARK, TAKE_BACK, KEEP = "SAVEPOINT batchflow", "ROLLBACK TO batchflow", "RELEASE batchflow"
 """Around what may have to be taken back without the rest of its part."""
 
+VIEW = "SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ? COLLATE NOCASE"
+"""Asks whether a table is a view: what its triggers write is not counted."""
+
 _TYPES = {"text": "TEXT", "integer": "INTEGER", "real": "REAL", "any": ""}
 
 
@@ -59,9 +62,18 @@ def _insert(name: str, columns: Sequence[str], mode: Mode, key: str) -> str:
 
 def _update(name: str, columns: Sequence[str], key: str) -> str:
     changes = ", ".join(f"{quoted(c)} = ?{n}" for n, c in enumerate(columns, 1) if c != key)
+    return f"UPDATE {quoted(name)} SET {changes} WHERE {_has_key(name, key, columns.index(key) + 1)}"
+
+
+def row_of(name: str, key: str) -> str:
+    """Looks for a row as an update does."""
+    return f"SELECT 1 FROM {quoted(name)} WHERE {_has_key(name, key, 1)} LIMIT 1"
+
+
+def _has_key(name: str, key: str, place: int) -> str:
     # Keys are texts. In a column without a type (that of `CREATE TABLE ... AS SELECT`) SQLite compares them with numbers as
     # what they are, never equal; so a key that is written like an integer is looked for as one, too.
-    value = f"?{columns.index(key) + 1}"
+    value = f"?{place}"
     number = f"CASE WHEN CAST(CAST({value} AS INTEGER) AS TEXT) = {value} THEN CAST({value} AS INTEGER) END"
     # With its table's name before it: alone, SQLite takes a quoted name that is no column for a text.
-    return f"UPDATE {quoted(name)} SET {changes} WHERE {quoted(name)}.{quoted(key)} IN ({value}, {number})"
+    return f"{quoted(name)}.{quoted(key)} IN ({value}, {number})"

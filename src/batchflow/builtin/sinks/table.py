@@ -4,6 +4,7 @@ Each part is one transaction that also puts the part's name into a small table o
 already is not written again; its receipt is. The names carry the run's id, so a new run skips nothing.
 
 A row that breaks a rule of the table does not hold back the others: they are committed, with a receipt that names it.
+So is a row that the table leaves out without an error, which shows only in the count of rows that were changed.
 
 All receipts are kept: ten million results in parts of ten thousand are a thousand rows, they make the sink right
 even when batchflow's own state is restored from an older copy, and they say where a table's rows came from.
@@ -79,6 +80,7 @@ class TableSink:
         self._wait = wait
         self._put = statements.put(table, fields.names, mode, key)
         self._database: sqlite3.Connection | None = None
+        self._view = False
         self._skip_missing = skip_missing
         self._written = 0
         self._missing = 0
@@ -108,11 +110,13 @@ class TableSink:
 
     def _open(self, context: SinkContext, last: TableReceipt | None) -> None:
         self._database = database = self._connect()
+        database.execute("PRAGMA foreign_keys = ON")  # SQLite leaves them unchecked unless each connection asks for it
         # Compiles every statement, so that a wrong table is found before anything is paid for; takes its tables back if so.
         database.execute("BEGIN IMMEDIATE")
         database.execute(statements.receipts(self._receipts))
         if self._mode != "update":
             database.execute(statements.table(self._table, self._fields.columns, self._mode, self._key))
+        self._view = database.execute(statements.VIEW, (self._table,)).fetchone() is not None
         database.execute(f"EXPLAIN {self._put}", [None] * len(self._fields.names)).close()
         database.execute(f"EXPLAIN {statements.keep_receipt(self._receipts)}", [None] * 2).close()
         if last and not self._receipt_of(last.part):
@@ -141,7 +145,7 @@ class TableSink:
         """Writes some rows at once; where the table refuses any, halves of them, until the refused rows stand alone."""
         self._execute(statements.MARK)
         try:
-            missing = self._all(rows)
+            unchanged = self._all(rows)
         except _REFUSED as error:
             self._take_back(error)
             if len(rows) == 1:
@@ -154,25 +158,42 @@ class TableSink:
             raise unwritable(rows, self._attempt) from error
         else:
             self._execute(statements.KEEP)
-            self._count(rows, missing)
+            self._count(rows, unchanged)
 
     def _all(self, rows: Sequence[Result]) -> Sequence[Result]:
-        """Writes rows, and gives those for which there was nothing to update."""
+        """Writes rows, and gives those for which nothing in the table changed."""
         assert self._database is not None
-        values = self._fields.flat(rows, _cell)
-        if self._mode == "update":  # one by one, for only so each tells whether it was there
-            return [row for row, one in zip(rows, values, strict=True) if not self._execute(self._put, one).rowcount]
-        self._database.executemany(self._put, values)
-        return ()
+        if self._mode != "update":
+            changed = self._database.executemany(self._put, self._fields.flat(rows, _cell)).rowcount
+            if changed >= len(rows) or self._view:
+                return ()
+            self._execute(statements.TAKE_BACK)
+        values = self._fields.flat(rows, _cell)  # one by one, for only so each tells whether it changed anything
+        return [row for row, one in zip(rows, values, strict=True) if not self._execute(self._put, one).rowcount]
 
-    def _count(self, rows: Sequence[Result], missing: Sequence[Result]) -> None:
+    def _count(self, rows: Sequence[Result], unchanged: Sequence[Result]) -> None:
         self._written += len(rows)
-        if self._skip_missing:
-            self._missing += len(missing)
+        for row in unchanged:
+            self._judge(row)
+
+    def _judge(self, row: Result) -> None:
+        """Tells why nothing changed for a row: it is as it should be, there was none to update, or the table ignored it."""
+        there = self._is_there(row)
+        if there and (self._view or len(self._fields.names) == 1):  # not counted, or nothing but the key to write
             return
-        self._written -= len(missing)
-        for row in missing:
-            self._refuse(row, f"table {self._table!r} has no row to update, none whose {self._key!r} is this key")
+        missing = self._mode == "update" and not there
+        if missing and self._skip_missing:
+            self._missing += 1
+            return
+        self._written -= 1
+        self._refuse(row, _no_row(self._table, self._key) if missing else _ignored(self._table))
+
+    def _is_there(self, row: Result) -> bool:
+        if self._mode == "insert":
+            return False
+        [values] = self._fields.flat([row], _cell)
+        key = values[self._fields.names.index(self._key)]
+        return self._execute(statements.row_of(self._table, self._key), (key,)).fetchone() is not None
 
     def _refuse(self, result: Result, why: str) -> None:
         self._refused.append(Refusal(row=result.row, key=result.key, why=why))
@@ -253,6 +274,17 @@ def _told(kept: _Kept) -> Receipt | Written:
     return Written(receipt=told, refused=kept.rejects) if kept.rejects else told
 
 
+def _no_row(table: str, key: str) -> str:
+    return f"table {table!r} has no row to update, none whose {key!r} is this key"
+
+
+def _ignored(table: str) -> str:
+    return (
+        f"table {table!r} ignored it, without an error: a trigger with RAISE(IGNORE) or a rule with ON CONFLICT IGNORE "
+        "(see `.schema` of the table) leaves such rows out"
+    )
+
+
 def _said(error: sqlite3.Error) -> str:
     return f"{error} (`mode: upsert` would replace the row that is there)" if "UNIQUE" in str(error) else str(error)
 
@@ -268,6 +300,11 @@ def _next_step(said: str, table: str, key: str) -> str:
     column = statements.quoted(key)
     if "ON CONFLICT" in said:
         return f"make the key unique: CREATE UNIQUE INDEX ... ON {statements.quoted(table)} ({column}), or use `mode: update` or `mode: insert`"
+    if "FOREIGN KEY" in said:
+        return (
+            "a deferred foreign key is checked when the part is complete, so it does not say which row it means: add the rows that "
+            "are referred to, or declare it without DEFERRED, so that such a row holds back no other; then run `batchflow resume`"
+        )
     if "UNIQUE" in said:
         return "`mode: upsert` replaces rows instead"
     if "no such" in said or "no column" in said:

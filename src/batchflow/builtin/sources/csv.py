@@ -7,13 +7,13 @@ from typing import Annotated
 from anyio import to_thread
 
 from batchflow.builtin.sources.encoding import UTF8, checked
-from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.header import common_header, rows_of
 from batchflow.builtin.sources.lines import Lines
 from batchflow.builtin.sources.mark import remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.rows import BadRow, Dialect, Rows
-from batchflow.builtin.sources.stream import BLOCK, opened
+from batchflow.builtin.sources.shelf import Folder, Shelf
+from batchflow.builtin.sources.stream import BLOCK
 from batchflow.machine.keys import no_key
 from batchflow.model.record import Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
@@ -37,17 +37,22 @@ def csv(
     max_record: Annotated[Size, Doc("A larger row is passed over and becomes a dead letter.")] = 32_000_000,
 ) -> "Csv":
     """Reads CSV files with a header."""
+    return Csv(Folder(path), key=key, dialect=dialect(delimiter, encoding, max_record))
+
+
+def dialect(delimiter: str, encoding: str, max_record: int) -> Dialect:
+    """Takes how files are written, or raises `ValueError`."""
     delimiter = "\t" if delimiter in {r"\t", "tab"} else delimiter
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
         raise ValueError(f"delimiter is {delimiter!r}, but must be one ASCII character, such as ',' ';' or 'tab'")
-    return Csv(path, key=key, dialect=Dialect(delimiter, checked(encoding), max_record))
+    return Dialect(delimiter, checked(encoding), max_record)
 
 
 class Csv:
     """A source of CSV rows. A row that is malformed or has another number of cells than the header is `Unreadable`."""
 
-    def __init__(self, path: Path, *, key: str | None, dialect: Dialect) -> None:
-        self._path = path
+    def __init__(self, shelf: Shelf, *, key: str | None, dialect: Dialect) -> None:
+        self._shelf = shelf
         self._key = key
         self._dialect = dialect
 
@@ -57,22 +62,22 @@ class Csv:
 
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
-        return await fingerprint(self._path)
+        return await self._shelf.fingerprint()
 
     async def columns(self) -> frozenset[str] | None:
         """The names in the header."""
-        header = await to_thread.run_sync(lambda: common_header(self._path, None, self._dialect))
+        header = await to_thread.run_sync(lambda: common_header(self._shelf, None, self._dialect))
         return frozenset(header) if header else None
 
     def _pages(self, after: Cursor | None) -> Generator[Page]:
-        common_header(self._path, self._key, self._dialect)
-        for file, mark in remaining(self._path, after):
-            with opened(file) as stream:
+        common_header(self._shelf, self._key, self._dialect)
+        for file, mark in remaining(self._shelf, after):
+            with self._shelf.opened(file) as stream:
                 header, rows = rows_of(stream, file, self._dialect)
                 if mark.offset <= rows.mark().offset:
                     yield from self._file(header, rows)
                     continue
-            with opened(file, mark.offset) as stream:
+            with self._shelf.opened(file, mark.offset) as stream:
                 yield from self._file(header, Rows(Lines(stream, self._dialect.limit), mark, self._dialect))
 
     def _file(self, header: list[str], rows: Rows) -> Generator[Page]:

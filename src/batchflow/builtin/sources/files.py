@@ -13,6 +13,7 @@ from batchflow.builtin.sources.encoding import BOM, UTF8, excerpt, garbled, mega
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
+from batchflow.builtin.sources.shelf import Folder
 from batchflow.builtin.sources.stream import BLOCK
 from batchflow.builtin.sources.tree import Found
 from batchflow.model.record import Cursor, Page, Record, Unreadable
@@ -63,7 +64,7 @@ class Files:
         return COLUMNS
 
     def _pages(self, after: Cursor | None) -> Generator[Page]:
-        waiting = remaining(self._path, after)
+        waiting = remaining(Folder(self._path), after)
         if after is not None:
             next(waiting)
         items: list[Record | Unreadable] = []

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
 
 from batchflow.builtin.sources.lines import Lines
 from batchflow.builtin.sources.mark import Mark
 from batchflow.builtin.sources.rows import BadRow, Dialect, Rows
-from batchflow.builtin.sources.stream import Stream, opened
-from batchflow.builtin.sources.tree import Found, find
+from batchflow.builtin.sources.shelf import Shelf
+from batchflow.builtin.sources.stream import Stream
+from batchflow.builtin.sources.tree import Found
 from batchflow.model.errors import SourceError
 
 
@@ -27,14 +27,14 @@ def rows_of(stream: Stream, file: Found, dialect: Dialect) -> tuple[list[str], R
     return header, rows
 
 
-def common_header(path: Path, key: str | None, dialect: Dialect) -> list[str]:
+def common_header(shelf: Shelf, key: str | None, dialect: Dialect) -> list[str]:
     """Reads the first header and checks that every other file has the same columns; an empty file has none to check.
 
     Done before the first record is read: a file that differs must not be met after half of the others was paid for.
     """
     first: tuple[Found, list[str]] | None = None
-    for file in find(path):
-        with opened(file) as stream:
+    for file in shelf.files():
+        with shelf.opened(file) as stream:
             header, _ = rows_of(stream, file, dialect)
         if first is None and header:
             first = file, header

@@ -18,11 +18,10 @@ from batchflow.builtin.sources.encoding import (
     megabytes,
     refuse_utf16,
 )
-from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.lines import Lines, Overlong
 from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
-from batchflow.builtin.sources.stream import opened
+from batchflow.builtin.sources.shelf import Folder, Shelf
 from batchflow.machine.keys import key_of, no_key
 from batchflow.model.record import Columns, Cursor, Page, Record, Unreadable
 from batchflow.model.units import Doc, Size
@@ -60,14 +59,14 @@ def jsonl(
     max_record: Annotated[Size, Doc("A longer line is passed over and becomes a dead letter.")] = 32_000_000,
 ) -> "Jsonl":
     """Reads JSON lines."""
-    return Jsonl(path, key=key, encoding=checked(encoding), max_record=max_record)
+    return Jsonl(Folder(path), key=key, encoding=checked(encoding), max_record=max_record)
 
 
 class Jsonl:
     """A source of JSON lines. Blank lines are passed over; a line that is no object with a key is `Unreadable`."""
 
-    def __init__(self, path: Path, *, key: str | None, encoding: str, max_record: int) -> None:
-        self._path = path
+    def __init__(self, shelf: Shelf, *, key: str | None, encoding: str, max_record: int) -> None:
+        self._shelf = shelf
         self._key = key
         self._encoding = encoding
         self._max_record = max_record
@@ -85,11 +84,11 @@ class Jsonl:
 
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
-        return await fingerprint(self._path)
+        return await self._shelf.fingerprint()
 
     def _blocks(self, after: Cursor | None) -> Generator[Block]:
-        for file, begin in remaining(self._path, after):
-            with opened(file, begin.offset) as stream:
+        for file, begin in remaining(self._shelf, after):
+            with self._shelf.opened(file, begin.offset) as stream:
                 lines, mark = Lines(stream, self._max_record), begin
                 while found := lines.block():
                     block = self._overlong(mark, found, lines) if isinstance(found, Overlong) else _whole(mark, found)

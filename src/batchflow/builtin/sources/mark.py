@@ -1,13 +1,12 @@
 """The place in a set of files: which file, which byte of its uncompressed content, which line."""
 
 from collections.abc import Iterator
-from itertools import dropwhile
-from pathlib import Path
 
 import msgspec
 
+from batchflow.builtin.sources.shelf import Shelf
 from batchflow.builtin.sources.stream import GONE
-from batchflow.builtin.sources.tree import Found, find
+from batchflow.builtin.sources.tree import Found
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor
 
@@ -35,17 +34,15 @@ def read_mark(cursor: Cursor) -> Mark:
         ) from error
 
 
-def remaining(path: Path, after: Cursor | None) -> Iterator[tuple[Found, Mark]]:
+def remaining(shelf: Shelf, after: Cursor | None) -> Iterator[tuple[Found, Mark]]:
     """Yields the files that are still to be read, each with the place to begin at."""
-    files = find(path)
-    if after is not None:
-        mark = read_mark(after)
-        files = dropwhile(lambda file: file.name != mark.file, files)
+    mark = read_mark(after) if after is not None else None
+    files = shelf.files(mark.file if mark else None)
+    if mark:
         current = next(files, None)
-        if current is None:
+        if current is None or current.name != mark.file:
             raise SourceError(
-                f"{mark.file} is gone from {path}: the run stood at its line {mark.line}",
-                hint=GONE,
+                f"{mark.file} is gone from {shelf.name}: the run stood at its line {mark.line}", hint=GONE
             )
         yield current, mark
     for file in files:

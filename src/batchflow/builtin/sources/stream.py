@@ -6,7 +6,7 @@ Compressed files cannot be entered in the middle, so a resumed run reads them ag
 import gzip
 import io
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from typing import IO, Protocol
 
@@ -31,14 +31,36 @@ class Stream(Protocol):
 
 @contextmanager
 def opened(file: Found, offset: int = 0) -> Generator[Stream]:
-    """Opens a file at an offset, for the time of a block."""
+    """Opens a local file at an offset, for the time of a block."""
+
+    def begin(at: int) -> IO[bytes]:
+        raw = io.BufferedReader(io.FileIO(file.path), BLOCK)
+        if at > raw.seek(0, io.SEEK_END):
+            raw.close()
+            raise shorter(file.path, at)
+        raw.seek(at)
+        return raw
+
+    with entered(file.path, offset, begin) as stream:
+        yield stream
+
+
+@contextmanager
+def entered(path: str, offset: int, begin: Callable[[int], IO[bytes]]) -> Generator[Stream]:
+    """Enters a file, packed or not, at an offset; `begin` gives its bytes as they lie there, from a place on."""
+    packed = path.endswith((".gz", ".zst"))
     try:
-        with closing(_open(file)) as stream:
-            if not _advance(stream, offset):
-                raise SourceError(f"{file.path} has become shorter: the run stood at its byte {offset}", hint=GONE)
+        with closing(begin(0 if packed else offset)) as raw, closing(_unpacked(raw, path)) as stream:
+            if packed and not _passed(stream, offset):
+                raise shorter(path, offset)
             yield stream
     except (OSError, EOFError, zlib.error) as error:
-        raise unreadable(file.path, error) from error
+        raise unreadable(path, error) from error
+
+
+def shorter(path: str, offset: int) -> SourceError:
+    """Says that a run cannot go on in a file where it stood."""
+    return SourceError(f"{path} has become shorter: the run stood at its byte {offset}", hint=GONE)
 
 
 def unreadable(path: str, error: Exception) -> SourceError:
@@ -58,18 +80,14 @@ def unreadable(path: str, error: Exception) -> SourceError:
             return SourceError(f"cannot read {path}: {error}", hint="nothing is lost: mend it and run again")
 
 
-def _open(file: Found) -> "io.BufferedReader[io.FileIO] | gzip.GzipFile | Zstd":
-    if file.path.endswith(".gz"):
-        return gzip.open(file.path, "rb")
-    raw = io.BufferedReader(io.FileIO(file.path), BLOCK)
-    return Zstd(raw, file.path) if file.path.endswith(".zst") else raw
+def _unpacked(raw: IO[bytes], path: str) -> Stream:
+    if path.endswith(".gz"):
+        return gzip.GzipFile(fileobj=raw, mode="rb")
+    return Zstd(raw, path) if path.endswith(".zst") else raw
 
 
-def _advance(stream: "io.BufferedReader[io.FileIO] | gzip.GzipFile | Zstd", offset: int) -> bool:
-    """Moves to an offset; false when there is no such place."""
-    if isinstance(stream, io.BufferedReader):
-        size = stream.seek(0, io.SEEK_END)
-        return stream.seek(offset) <= size
+def _passed(stream: Stream, offset: int) -> bool:
+    """Passes over so many bytes; false when there are not as many."""
     while offset and (passed := len(stream.read(min(offset, BLOCK)))):
         offset -= passed
     return not offset

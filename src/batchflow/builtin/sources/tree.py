@@ -101,7 +101,7 @@ def _names(folder: str, above: Names, pattern: Names) -> list[str]:
                 here = (*above, entry.name)
                 if _leads(here, pattern) and entry.is_dir(follow_symlinks=follow):
                     names.append(f"{entry.name}/")
-                elif _fits(here, pattern) and entry.is_file():
+                elif fits(here, pattern) and entry.is_file():
                     names.append(entry.name)
     except FileNotFoundError:
         return []
@@ -112,16 +112,16 @@ def _names(folder: str, above: Names, pattern: Names) -> list[str]:
     return sorted(names)
 
 
-def _fits(names: Names, pattern: Names) -> bool:
+def fits(names: Names, pattern: Names) -> bool:
     """Tells whether a file's names, folder by folder, are what the pattern says; `**` stands for any folders."""
     if not pattern:
         return not names
     if pattern == ("**",):  # at the end it stands for the file too
         return bool(names) and not any(name.startswith(".") for name in names)
     if pattern[0] == "**":
-        deeper = bool(names) and not names[0].startswith(".") and _fits(names[1:], pattern)
-        return deeper or _fits(names, pattern[1:])
-    return bool(names) and _named(names[0], pattern[0]) and _fits(names[1:], pattern[1:])
+        deeper = bool(names) and not names[0].startswith(".") and fits(names[1:], pattern)
+        return deeper or fits(names, pattern[1:])
+    return bool(names) and _named(names[0], pattern[0]) and fits(names[1:], pattern[1:])
 
 
 def _leads(names: Names, pattern: Names) -> bool:

@@ -18,8 +18,8 @@ import xxhash
 from anyio.to_thread import run_sync
 
 from batchflow.builtin.stores.drafts import Draft, sweep
-from batchflow.builtin.stores.objects import PIECE, checked_name, is_name, missing, wrong_bytes, wrong_size
-from batchflow.model.blob import Blob
+from batchflow.builtin.stores.objects import PIECE, missing, wrong_bytes, wrong_size
+from batchflow.model.blob import Blob, checked_name, is_name
 from batchflow.model.errors import StoreUnavailable
 from batchflow.model.units import Doc
 

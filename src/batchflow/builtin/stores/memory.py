@@ -11,9 +11,9 @@ from typing import Annotated, Any, TypeVar, assert_never, cast
 
 import xxhash
 
-from batchflow.builtin.stores.objects import PIECE, checked_name, missing, wrong_bytes, wrong_size
+from batchflow.builtin.stores.objects import PIECE, missing, wrong_bytes, wrong_size
 from batchflow.builtin.stores.words import had_by_another, lease_not_held, locked, over_cap, stale
-from batchflow.model.blob import Blob
+from batchflow.model.blob import Blob, checked_name
 from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put
 from batchflow.model.state import COUNTERS, Batch, Decision, Delivery, DeliveryState, Due, Intent, Lease, Setback
 from batchflow.model.units import Doc, Given

@@ -1,6 +1,4 @@
-"""What all our blob stores have in common: names, pieces, and how damage is told."""
-
-import re
+"""What all our blob stores have in common: pieces, and how damage is told."""
 
 from batchflow.model.blob import Blob
 from batchflow.model.errors import ObjectDamaged
@@ -8,26 +6,10 @@ from batchflow.model.errors import ObjectDamaged
 PIECE = 256 * 1024
 """Bytes that go to a disk or come from it at once: enough to make a thread's hop cheap, little enough for the budget."""
 
-_NAME = re.compile(r"[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*")
-
 _HINT = (
     "Put it back from a copy of the state folder, then run the same command again. `batchflow doctor` says what can be done "
     "without a copy."
 )
-
-
-def is_name(name: str) -> bool:
-    """Tells whether an object may be called that."""
-    return _NAME.fullmatch(name) is not None
-
-
-def checked_name(name: str) -> str:
-    """Gives a good name back; one that could lead out of the store, or hide in it, is a mistake of the caller's."""
-    if not is_name(name):
-        raise ValueError(
-            f"{name!r} cannot name an object: relative paths of [a-z0-9._/-], no part beginning with a dot"
-        )
-    return name
 
 
 def missing(blob: Blob, place: str) -> ObjectDamaged:

@@ -1,0 +1,25 @@
+"""The plugin as an app sees it: found by its entry point, described by its signatures, loaded when it is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from batchflow.extend.facade import Plugins
+from batchflow.extend.signature import Spec
+
+
+@pytest.mark.parametrize("kind", ["sink", "source", "blob_store"])
+def test_an_app_finds_it_by_its_entry_point(kind):
+    plugins = Plugins()
+    assert not plugins.broken
+    factory = getattr(plugins, kind)("s3")
+    spec = Spec.of(factory)
+    assert all(one.doc for one in spec.parameters.values())
+    assert spec.mendable == {"endpoint_url", "region", "path_style"}
+    assert factory(url="s3://lake/x/")
+
+
+def test_an_app_that_does_not_use_it_does_not_import_botocore():
+    code = "import sys; from batchflow.extend.facade import Plugins; Plugins().sinks(); print({'botocore', 'batchflow_s3.sink'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

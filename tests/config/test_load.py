@@ -35,7 +35,7 @@ def test_a_job_file_is_read_into_components_with_checked_options(loaded, tmp_pat
 def test_a_request_is_a_template_and_the_provider_anthropic_unless_it_says_otherwise(loaded):
     spec = loaded(job("request: {model: m, max_tokens: 3, prompt: hi}")).jobs["triage"]
     assert (spec.builder.type, spec.provider.type, spec.retry.type) == ("template", "anthropic", "standard")
-    assert spec.builder.given == {"base", "filters"}
+    assert spec.builder.given == {"base", "filters", "globals"}
 
 
 def test_sections_become_rules(loaded):

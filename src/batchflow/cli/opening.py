@@ -136,7 +136,7 @@ def split_words(words: Sequence[str]) -> tuple[Path, list[str]]:
 
 def given(plugins: Plugins, spool: Path) -> dict[str, Any]:
     """What the app supplies to factories that ask for it by name."""
-    return {"filters": plugins.filters(), "spool": spool}
+    return {"filters": plugins.filters(), "globals": plugins.globals(), "spool": spool}
 
 
 def as_job(spec: JobSpec, parts: Parts) -> Job:

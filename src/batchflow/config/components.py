@@ -9,6 +9,7 @@ import msgspec
 from batchflow.config.faults import Fault, Faults
 from batchflow.config.identity import files_of, starred
 from batchflow.config.job import Component
+from batchflow.config.loading import Loading
 from batchflow.config.references import Unresolved, refers, resolve
 from batchflow.config.tree import Tree
 from batchflow.extend.facade import Plugins
@@ -67,10 +68,11 @@ class Reader:
         others = ("type", *(Spec.of(beside).parameters if beside else ()))
         own = Options(options.path, options.tree.without(*others))
         self._conceal(own, secret)
-        values = self._values(own)
+        values, lacking = self._values(own), frozenset[str]()
+        if "base" in spec.given:
+            values, lacking = self._with_texts(own, values)
         kwargs, problems = spec.parse(values, self.base, beside=others)
         self._all_wrong(problems, options.path)
-        lacking = self._lacking_files(own) if "base" in spec.given else frozenset[str]()
         is_sound = not problems and not lacking
         if not is_sound:
             kwargs, problems = self._guessed(spec, own, values, lacking, others)
@@ -207,6 +209,12 @@ class Reader:
             self._faults.page.conceal(text)
             hint = "keep it out of the file: ${env:NAME} or ${file:PATH}"
             self._faults.add(Fault(node.at, "a secret is written into the job file", hint, warning=True))
+
+    def _with_texts(self, own: Options, values: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+        """Load what loaders give, and name the options whose texts are not to be had, be it from them or from files."""
+        loading = Loading(self._plugins, self.base, self.wrong, SOMETHING)
+        loaded = loading.options(values, own.path)
+        return loaded, self._lacking_files(own) | loading.failed
 
     def _lacking_files(self, options: Options) -> frozenset[str]:
         """Name the options that name files which are not there, and complain of each."""

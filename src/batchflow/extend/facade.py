@@ -103,6 +103,10 @@ class Plugins:
         """Give all template filters, by name."""
         return {name: offer.load() for name, offer in self.offers(Kind.FILTER).items()}
 
+    def globals(self) -> Mapping[str, Factory]:
+        """Give all template functions, by name."""
+        return {name: offer.load() for name, offer in self.offers(Kind.GLOBAL).items()}
+
     def prices(self) -> list[Callable[..., Prices]]:
         """Give the factories of price books, those of later plugins first."""
         return [offer.load() for offer in reversed(list(self.offers(Kind.PRICES).values()))]

@@ -42,6 +42,16 @@ def register_filters(register: Register) -> None:
 
 
 @hookspec
+def register_globals(register: Register) -> None:
+    """Hand over template functions, called like `{{ name(column) }}`; for one record always the same answer."""
+
+
+@hookspec
+def register_loaders(register: Register) -> None:
+    """Hand over loaders of texts: functions that give what `{load: NAME, ...}` stands for; their options stand beside `load`."""
+
+
+@hookspec
 def register_providers(register: Register) -> None:
     """Hand over factories of providers."""
 

@@ -11,6 +11,8 @@ class Kind(StrEnum):
     SOURCE = "source"
     BUILDER = "builder"
     FILTER = "filter"
+    GLOBAL = "global"
+    LOADER = "loader"
     PROVIDER = "provider"
     CHECK = "check"
     RETRY = "retry"
@@ -26,6 +28,8 @@ HOOKS: Mapping[Kind, str] = MappingProxyType(
         Kind.SOURCE: "register_sources",
         Kind.BUILDER: "register_builders",
         Kind.FILTER: "register_filters",
+        Kind.GLOBAL: "register_globals",
+        Kind.LOADER: "register_loaders",
         Kind.PROVIDER: "register_providers",
         Kind.CHECK: "register_checks",
         Kind.RETRY: "register_retries",

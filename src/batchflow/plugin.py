@@ -4,12 +4,15 @@ from batchflow.extend.hooks import Register, hookimpl
 from batchflow.model.blob import Blob, checked_name, is_name
 from batchflow.model.errors import (
     BatchflowError,
+    NotifyError,
+    NotifyRefused,
     ObjectDamaged,
     SinkError,
     SinkRefused,
     SourceError,
     StoreUnavailable,
 )
+from batchflow.model.notification import Notification
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result, Usage
 from batchflow.model.state import Event
@@ -18,6 +21,7 @@ from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, Params
 from batchflow.ports.check import Check
+from batchflow.ports.notifier import Notifier
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
 from batchflow.ports.sink import (
     Completing,
@@ -52,6 +56,10 @@ __all__ = [
     "Given",
     "Idle",
     "Mendable",
+    "Notification",
+    "Notifier",
+    "NotifyError",
+    "NotifyRefused",
     "ObjectDamaged",
     "Page",
     "Params",

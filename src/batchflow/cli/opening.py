@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from batchflow.app import Batchflow, PriceBooks
+from batchflow.cli.environment import Keyless
 from batchflow.cli.output import remark
 from batchflow.cli.place import DATABASE, beside
 from batchflow.config.build import build, build_provider
@@ -81,10 +82,12 @@ class Workshop:
         supplied = given(self.plugins, self._spool(spec, before))
         if going_on is None:
             async with in_one_round(self.file.path, self.file.jobs, self.plugins):
-                parts = build(spec, supplied)
+                parts = build(spec, supplied, notifiers=True)
                 await refuse_unsound(spec, parts, self.plugins)
         else:
-            parts = build(spec, supplied)  # what is read already may be gone: the source is not looked at again
+            parts = build(
+                spec, supplied, notifiers=True
+            )  # what is read already may be gone: the source is not looked at again
         if not is_known:
             await stack.enter_async_context(flow)
         return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
@@ -121,7 +124,13 @@ async def in_one_round(
         read = survey(file, plugins, env, only=names)
         prices = PriceBooks([book() for book in plugins.prices()])
         with TemporaryDirectory(prefix="batchflow-") as spool:
-            await look_into(read, plugins=plugins, prices=prices, given=given(plugins, Path(spool)))
+            await look_into(
+                read,
+                plugins=plugins,
+                prices=prices,
+                given=given(plugins, Path(spool)),
+                notifiers=not isinstance(env, Keyless),
+            )
         read.faults.stop()
         raise met from None
 
@@ -148,6 +157,7 @@ def as_job(spec: JobSpec, parts: Parts) -> Job:
         sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
         checks=parts.checks,
         retry=parts.retry,
+        notify=parts.listeners,
         rules=parts.rules,
         file=str(spec.file),
         config=spec.config,

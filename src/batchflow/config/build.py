@@ -25,24 +25,31 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     checks: Sequence[Any]
     retry: Any
     sinks: Sequence[Any]
+    notifiers: Sequence[Any]
     refused: Sequence[Fault]
 
 
-def build(job: JobSpec, given: Mapping[str, Any]) -> kit.Parts:
+def build(job: JobSpec, given: Mapping[str, Any], *, notifiers: bool = False) -> kit.Parts:
     """Make the parts of a job, all but its provider; or raise `ConfigError` with everything that the factories refuse.
+
+    Its notifiers are made for who drives it: whoever only looks has nothing to tell, and needs no credentials.
 
     `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base` and `carry` come from the job.
     """
-    made = make(job, given)
+    made = make(job, given, notifiers=notifiers)
     if made.refused:
         raise refusal(job.page, made.refused)
     outlets = [
         kit.Outlet(name=outlet.name, sink=sink, on=outlet.on)
         for outlet, sink in zip(job.sinks, made.sinks, strict=True)
     ]
+    listeners = [
+        kit.Listener(name=heed.name, notifier=notifier, on=heed.on, dead=heed.dead, patience=heed.patience)
+        for heed, notifier in zip(job.notify, made.notifiers, strict=False)
+    ]
     return kit.Parts(
         name=job.name, source=made.source, builder=made.builder, outlets=outlets, retry=made.retry,
-        checks=made.checks, rules=job.rules,
+        checks=made.checks, rules=job.rules, listeners=listeners,
     )  # fmt: skip
 
 
@@ -55,7 +62,7 @@ def build_provider(job: JobSpec, given: Mapping[str, Any]) -> Any:
     return provider
 
 
-def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False) -> Made:
+def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False, notifiers: bool = False) -> Made:
     """Make whatever of a job can be made. The provider is made only to hear whether it would be refused."""
     making = _Making(job, given)
     source = making.made(job.source)
@@ -63,9 +70,13 @@ def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False) -> Mad
     checks = [making.made(check) for check in job.checks]
     retry = making.made(job.retry)
     sinks = [making.made(outlet.sink) for outlet in job.sinks]
+    told = [making.made(heed.notifier) for heed in job.notify] if notifiers else []
     if provider:
         making.made(job.provider)
-    return Made(source=source, builder=builder, checks=checks, retry=retry, sinks=sinks, refused=making.refused)
+    return Made(
+        source=source, builder=builder, checks=checks, retry=retry, sinks=sinks, notifiers=told,
+        refused=making.refused,
+    )  # fmt: skip
 
 
 def placed(component: Component, message: str) -> Problem:

@@ -30,6 +30,7 @@ def schema(plugins: Plugins) -> Json:
         "check": _component(plugins, Kind.CHECK, whole=True),
         "retry": _component(plugins, Kind.RETRY, default="standard", beside=sections.retry),
         "sink": _component(plugins, Kind.SINK, beside=sections.sink, whole=True),
+        "notifier": _component(plugins, Kind.NOTIFIER, beside=sections.notify, whole=True),
         "provider": _component(plugins, Kind.PROVIDER, default="anthropic"),
         "job": _job(),
     }
@@ -56,6 +57,7 @@ def _job() -> Json:
     rules = {key: _section(make) for key, make in _SECTIONS.items()}
     lists = {
         "checks": {"type": ["array", "null"], "items": _pointer("check")},
+        "notify": {"type": ["array", "null"], "items": _pointer("notifier")},
         "sinks": {"type": ["array", "null"], "minItems": 1, "items": _pointer("sink")},
     }
     single: Json = _section(sections.job)["properties"]

@@ -19,6 +19,7 @@ from batchflow.model.problem import Problem
 from batchflow.model.state import Event
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
+from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
@@ -110,6 +111,10 @@ class Plugins:
     def prices(self) -> list[Callable[..., Prices]]:
         """Give the factories of price books, those of later plugins first."""
         return [offer.load() for offer in reversed(list(self.offers(Kind.PRICES).values()))]
+
+    def notifier(self, name: str) -> Callable[..., Notifier]:
+        """Give the factory of a notifier."""
+        return self.offer(Kind.NOTIFIER, name).load()
 
     def commands(self) -> Mapping[str, Factory]:
         """Give all command line verbs, by name."""

@@ -87,6 +87,11 @@ def register_prices(register: Register) -> None:
 
 
 @hookspec
+def register_notifiers(register: Register) -> None:
+    """Hand over factories of notifiers: who tells people outside that a run is finished, paused or in trouble."""
+
+
+@hookspec
 def register_commands(register: Register) -> None:
     """Hand over command line verbs: plain functions, in cyclopts' style."""
 

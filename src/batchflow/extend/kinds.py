@@ -20,6 +20,7 @@ class Kind(StrEnum):
     STATE_STORE = "state_store"
     BLOB_STORE = "blob_store"
     PRICES = "prices"
+    NOTIFIER = "notifier"
     COMMAND = "command"
 
 
@@ -37,6 +38,7 @@ HOOKS: Mapping[Kind, str] = MappingProxyType(
         Kind.STATE_STORE: "register_state_stores",
         Kind.BLOB_STORE: "register_blob_stores",
         Kind.PRICES: "register_prices",
+        Kind.NOTIFIER: "register_notifiers",
         Kind.COMMAND: "register_commands",
     }
 )

@@ -114,8 +114,14 @@ class Fakes:
 
 
 @pytest.fixture
-def plugins():
-    return Plugins([Fakes()], entry_points=False)
+def more():
+    """Plugins beside the fakes."""
+    return []
+
+
+@pytest.fixture
+def plugins(more):
+    return Plugins([Fakes(), *more], entry_points=False)
 
 
 JOB = """\

@@ -69,3 +69,9 @@ def register_prices(register: Register) -> None:
 def register_notifiers(register: Register) -> None:
     """Signed webhooks."""
     register("webhook", "batchflow.builtin.notifiers.webhook:webhook")
+
+
+@hookimpl
+def register_secrets(register: Register) -> None:
+    """A folder of files."""
+    register("folder", "batchflow.builtin.secrets.folder:folder")

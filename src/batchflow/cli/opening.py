@@ -18,6 +18,7 @@ from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
 from batchflow.config.load import load, survey
+from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
@@ -64,6 +65,7 @@ class Workshop:
         self.plugins = plugins
         self.place = beside(file.path, asked=state, written=file.state)
         self._clock = clock
+        self._secrets = Lookups(file.secrets, plugins)
 
     async def opened(
         self, spec: JobSpec, stack: AsyncExitStack, *, new: bool = False, going_on: Run | None = None
@@ -71,7 +73,7 @@ class Workshop:
         """Open one job, to begin with it or to go on. What is wrong with it is found before a folder is made."""
         ears = Ears()
         async with in_one_round(self.file.path, self.file.jobs, self.plugins):
-            provider = build_provider(spec, {})
+            provider = build_provider(spec, {}, self._secrets)
         flow = Batchflow(self.place, provider=provider, plugins=self.plugins, clock=self._clock, on_event=ears)
         before: Sequence[Run] = ()
         is_known = (self.place / DATABASE).exists()
@@ -82,12 +84,11 @@ class Workshop:
         supplied = given(self.plugins, self._spool(spec, before))
         if going_on is None:
             async with in_one_round(self.file.path, self.file.jobs, self.plugins):
-                parts = build(spec, supplied, notifiers=True)
+                parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
                 await refuse_unsound(spec, parts, self.plugins)
         else:
-            parts = build(
-                spec, supplied, notifiers=True
-            )  # what is read already may be gone: the source is not looked at again
+            # What is read already may be gone: the source is not looked at again.
+            parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
         if not is_known:
             await stack.enter_async_context(flow)
         return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)

@@ -127,4 +127,6 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     jobs: Mapping[str, JobSpec]
     state: Path | None = None
+    secrets: Mapping[str, Component] = {}
+    """The secret stores that the file declares; the first is asked where a reference names none."""
     warnings: Sequence[str] = ()

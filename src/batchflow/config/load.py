@@ -14,15 +14,16 @@ import msgspec
 from batchflow.config import sections
 from batchflow.config.components import Options, Reader
 from batchflow.config.faults import Fault, Faults, Page
-from batchflow.config.job import Draft, JobFile, JobSpec
+from batchflow.config.job import Component, Draft, JobFile, JobSpec
 from batchflow.config.one_job import KEYS, OneJob
 from batchflow.config.reading import read
 from batchflow.config.tree import Place, Tree, merged
 from batchflow.extend.facade import Plugins
+from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
 from batchflow.model.errors import ConfigError
 
-TOP = ("version", "state", "provider", "defaults", "jobs")
+TOP = ("version", "state", "secrets", "provider", "defaults", "jobs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ORIGIN = Place(1, 1)
 
@@ -34,6 +35,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     drafts: Mapping[str, Draft]
     faults: Faults
     state: Path | None = None
+    secrets: Mapping[str, Component] = {}
 
 
 def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> JobFile:
@@ -41,7 +43,9 @@ def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, o
     found = survey(path, plugins, env, only=only)
     found.faults.stop()
     sound = {name: job for name, job in found.drafts.items() if isinstance(job, JobSpec)}
-    return JobFile(path=found.path, jobs=sound, state=found.state, warnings=found.faults.warnings)
+    return JobFile(
+        path=found.path, jobs=sound, state=found.state, secrets=found.secrets, warnings=found.faults.warnings
+    )
 
 
 def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> Survey:
@@ -51,7 +55,8 @@ def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *,
     loading = _Loading(path.absolute(), tree, faults, plugins, env)
     jobs = {name: loading.job(name) for name in loading.names(only)}
     drafts = {name: job for name, job in jobs.items() if job is not None}
-    return Survey(path=loading.path, drafts=drafts, faults=faults, state=loading.state())
+    secrets = loading.secrets()
+    return Survey(path=loading.path, drafts=drafts, faults=faults, state=loading.state(), secrets=secrets)
 
 
 class _Loading:
@@ -84,6 +89,17 @@ class _Loading:
         reader = self._reader(self._tree)
         return reader.picked(sections.file, Options((), self._tree))
 
+    def secrets(self) -> dict[str, Component]:
+        """Read the secret stores: each by its own name, which is its type where it says none."""
+        found: dict[str, Component] = {}
+        for name in self._map("secrets").items:
+            reader = self._reader(self._tree)
+            options = reader.map_at(("secrets", name))
+            store = reader.component(Kind.SECRET_STORE, options, default=name) if options else None
+            if store is not None:
+                found[name] = store
+        return found
+
     def job(self, name: str) -> Draft | None:
         """Read one job, its defaults laid under it."""
         own = self._map("jobs").items[name]
@@ -104,7 +120,14 @@ class _Loading:
         return merged(under, job)
 
     def _reader(self, job: Tree) -> Reader:
-        return Reader(job=job, faults=self._faults, plugins=self._plugins, env=self._env, base=self.path.parent)
+        return Reader(
+            job=job,
+            faults=self._faults,
+            plugins=self._plugins,
+            env=self._env,
+            base=self.path.parent,
+            stores=list(self._map("secrets").items),
+        )
 
     def _map(self, key: str) -> Tree:
         found = self._tree.child(key)

@@ -19,7 +19,7 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 """The newest one that yaml-language-server understands in full."""
 MAP = ["object", "null"]
 """An empty value takes a default away."""
-REFERENCE: Json = {"type": "string", "pattern": r"\$\{(env|file):"}
+REFERENCE: Json = {"type": "string", "pattern": r"\$\{(env|file|secret):"}
 
 
 def schema(plugins: Plugins) -> Json:
@@ -41,6 +41,7 @@ def schema(plugins: Plugins) -> Json:
         "properties": {
             **_section(sections.file)["properties"],
             "provider": _pointer("provider"),
+            "secrets": {"type": "object", "additionalProperties": {"type": ["object", "null"]}},
             "defaults": {**_pointer("job"), "description": "Settings for every job: maps merge, lists replace."},
             "jobs": {"type": "object", "minProperties": 1, "additionalProperties": _pointer("job")},
         },

@@ -87,6 +87,11 @@ def register_prices(register: Register) -> None:
 
 
 @hookspec
+def register_secrets(register: Register) -> None:
+    """Hand over factories of secret stores: objects with `find(name)`, asked for `${secret:NAME}` when a job is driven."""
+
+
+@hookspec
 def register_notifiers(register: Register) -> None:
     """Hand over factories of notifiers: who tells people outside that a run is finished, paused or in trouble."""
 

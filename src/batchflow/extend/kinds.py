@@ -20,6 +20,7 @@ class Kind(StrEnum):
     STATE_STORE = "state_store"
     BLOB_STORE = "blob_store"
     PRICES = "prices"
+    SECRET_STORE = "secret_store"  # noqa: S105 - it is the name of a kind
     NOTIFIER = "notifier"
     COMMAND = "command"
 
@@ -38,6 +39,7 @@ HOOKS: Mapping[Kind, str] = MappingProxyType(
         Kind.STATE_STORE: "register_state_stores",
         Kind.BLOB_STORE: "register_blob_stores",
         Kind.PRICES: "register_prices",
+        Kind.SECRET_STORE: "register_secrets",
         Kind.NOTIFIER: "register_notifiers",
         Kind.COMMAND: "register_commands",
     }

@@ -96,7 +96,11 @@ def test_secrets_are_wrapped_wherever_they_stand():
         ("columns", 3, "should be text; put it in quotes, or should be a list"),
         ("schema", "x", "should be a map of `name: value`"),
         ("password", "", "should be a text that is not empty: write it like ${env:NAME}"),
-        ("password", "${ENV:KEY}", "is not a reference batchflow knows: write ${env:NAME}, ${file:path} or ${secret:NAME}"),
+        (
+            "password",
+            "${ENV:KEY}",
+            "is not a reference batchflow knows: write ${env:NAME}, ${file:path} or ${secret:NAME}",
+        ),
         ("password", "$KEY", "is not a reference batchflow knows: write ${env:NAME}, ${file:path} or ${secret:NAME}"),
     ],
 )

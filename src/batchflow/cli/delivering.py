@@ -10,7 +10,8 @@ from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count
 from batchflow.cli.opening import as_job, file_of, given
 from batchflow.cli.output import BOLD, RED, remark, styled
-from batchflow.cli.place import DATABASE, found
+from batchflow.cli.place import found
+from batchflow.cli.stores import known, objects_at, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.load import load
 from batchflow.extend.facade import Plugins
@@ -32,14 +33,15 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
 
     place = found(state)
     plugins = Plugins()
-    store = plugins.state_store("sqlite")(path=place / DATABASE)
+    stores = known(place)
+    store, blobs = state_at(place, stores, plugins), objects_at(place, stores, plugins)
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)
         run = await find_run(store, wanted)
         await refuse_cleared(store, run)
         spec = load(file_of(run), plugins, Keyless(), only=(run.job,)).jobs[run.job]
-        flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store)
+        flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store, blobs=blobs)
         await stack.enter_async_context(flow)
         job = as_job(spec, build(spec, given(plugins, place / "spool")))
         sink = plugins.sink("stdout")()

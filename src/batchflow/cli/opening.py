@@ -12,7 +12,8 @@ import msgspec
 from batchflow.app import Batchflow, PriceBooks
 from batchflow.cli.environment import Keyless
 from batchflow.cli.output import remark
-from batchflow.cli.place import DATABASE, beside
+from batchflow.cli.place import beside, is_place
+from batchflow.cli.stores import objects_at, remember, settled, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.check import check
 from batchflow.config.faults import refusal
@@ -74,10 +75,20 @@ class Workshop:
         ears = Ears()
         async with in_one_round(self.file.path, self.file.jobs, self.plugins):
             provider = build_provider(spec, {}, self._secrets)
-        flow = Batchflow(self.place, provider=provider, plugins=self.plugins, clock=self._clock, on_event=ears)
+        stores = await settled(self.place, self.file.stores, self.file.path)
+        flow = Batchflow(
+            self.place,
+            provider=provider,
+            store=state_at(self.place, stores, self.plugins),
+            blobs=objects_at(self.place, stores, self.plugins),
+            plugins=self.plugins,
+            clock=self._clock,
+            on_event=ears,
+        )
         before: Sequence[Run] = ()
-        is_known = (self.place / DATABASE).exists()
+        is_known = is_place(self.place)
         if is_known:
+            remember(self.place, stores)
             await stack.enter_async_context(flow)
             going_on = going_on or await self._unfinished(flow, spec, new=new)
             before = await self._runs(flow, spec, before=going_on)
@@ -90,6 +101,7 @@ class Workshop:
             # What is read already may be gone: the source is not looked at again.
             parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
         if not is_known:
+            remember(self.place, stores)
             await stack.enter_async_context(flow)
         return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
 

@@ -12,11 +12,13 @@ from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, moment_of
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import facts
-from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.place import found
+from batchflow.cli.stores import opened_objects
 from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import UserError
 from batchflow.model.state import Run
+from batchflow.ports.blobs import BlobStore
 from batchflow.ports.provider import Provider
 from batchflow.ports.state import StateStore
 from batchflow.reports.housekeeping import refuse_cleared
@@ -33,11 +35,11 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
     """Follow a record through the run that is meant, or the newest that knows it."""
     place = found(state)
     plugins = Plugins()
-    async with opened_store(place) as store:
+    async with opened_objects(place) as blobs, opened_store(place) as store:
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1
-            trail = await _tracker(store, place, plugins, run).follow(run, key)
+            trail = await _tracker(store, blobs, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))
                 return Exit.DELIVERED
@@ -62,8 +64,7 @@ async def _runs(store: StateStore, wanted: str) -> AsyncGenerator[Run]:
         yield run
 
 
-def _tracker(store: StateStore, place: Path, plugins: Plugins, run: Run) -> Tracker:
-    blobs = plugins.blob_store("folder")(path=place / OBJECTS)
+def _tracker(store: StateStore, blobs: BlobStore, plugins: Plugins, run: Run) -> Tracker:
     prices = PriceBooks([book() for book in plugins.prices()])
     return Tracker(store, blobs, reader(plugins, run), prices)
 

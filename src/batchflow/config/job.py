@@ -121,6 +121,18 @@ class JobSpec(Draft, frozen=True, kw_only=True):
         return f"JobSpec({self.name!r} of {self.page.shown})"
 
 
+class Stores(msgspec.Struct, frozen=True, kw_only=True):
+    """The stores that a file declares: of `parts` (`store`, `objects`), those that are missing lie in the state folder."""
+
+    parts: Mapping[str, Component] = {}
+    secrets: Mapping[str, Component] = {}
+    base: Path
+    tree: Tree
+    page: Page
+    were: Mapping[str, Any] = {}
+    """What a state folder remembers of them beside how they were written: where the references led then."""
+
+
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     """A job file whose every job is sound."""
 
@@ -129,4 +141,5 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     state: Path | None = None
     secrets: Mapping[str, Component] = {}
     """The secret stores that the file declares; the first is asked where a reference names none."""
+    stores: Stores
     warnings: Sequence[str] = ()

@@ -12,20 +12,19 @@ from pathlib import Path
 import msgspec
 
 from batchflow.config import sections
-from batchflow.config.components import Options, Reader
+from batchflow.config.components import Reader
 from batchflow.config.faults import Fault, Faults, Page
-from batchflow.config.job import Component, Draft, JobFile, JobSpec
+from batchflow.config.job import Component, Draft, JobFile, JobSpec, Stores
 from batchflow.config.one_job import KEYS, OneJob
 from batchflow.config.reading import read
-from batchflow.config.tree import Place, Tree, merged
+from batchflow.config.stores import folder_of, secrets_of, stores_of
+from batchflow.config.tree import Tree, merged
 from batchflow.extend.facade import Plugins
-from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
 from batchflow.model.errors import ConfigError
 
 TOP = ("version", "state", "secrets", "provider", "defaults", "jobs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-ORIGIN = Place(1, 1)
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +35,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     faults: Faults
     state: Path | None = None
     secrets: Mapping[str, Component] = {}
+    stores: Stores
 
 
 def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> JobFile:
@@ -44,7 +44,12 @@ def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, o
     found.faults.stop()
     sound = {name: job for name, job in found.drafts.items() if isinstance(job, JobSpec)}
     return JobFile(
-        path=found.path, jobs=sound, state=found.state, secrets=found.secrets, warnings=found.faults.warnings
+        path=found.path,
+        jobs=sound,
+        state=found.state,
+        secrets=found.secrets,
+        stores=found.stores,
+        warnings=found.faults.warnings,
     )
 
 
@@ -56,7 +61,10 @@ def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *,
     jobs = {name: loading.job(name) for name in loading.names(only)}
     drafts = {name: job for name, job in jobs.items() if job is not None}
     secrets = loading.secrets()
-    return Survey(path=loading.path, drafts=drafts, faults=faults, state=loading.state(), secrets=secrets)
+    return Survey(
+        path=loading.path, drafts=drafts, faults=faults, state=loading.state(), secrets=secrets,
+        stores=loading.stores(secrets),
+    )  # fmt: skip
 
 
 class _Loading:
@@ -86,19 +94,15 @@ class _Loading:
 
     def state(self) -> Path | None:
         """Read where runs are kept, when the file says so."""
-        reader = self._reader(self._tree)
-        return reader.picked(sections.file, Options((), self._tree))
+        return folder_of(self._reader(self._tree), self._tree)
 
     def secrets(self) -> dict[str, Component]:
-        """Read the secret stores: each by its own name, which is its type where it says none."""
-        found: dict[str, Component] = {}
-        for name in self._map("secrets").items:
-            reader = self._reader(self._tree)
-            options = reader.map_at(("secrets", name))
-            store = reader.component(Kind.SECRET_STORE, options, default=name) if options else None
-            if store is not None:
-                found[name] = store
-        return found
+        """Read the secret stores."""
+        return dict(secrets_of(self._reader(self._tree), list(self._map("secrets").items)))
+
+    def stores(self, secrets: Mapping[str, Component]) -> Stores:
+        """Read which stores are used instead of those in the state folder."""
+        return stores_of(self._reader(self._tree), self._tree, secrets, self._faults.page)
 
     def job(self, name: str) -> Draft | None:
         """Read one job, its defaults laid under it."""
@@ -163,9 +167,9 @@ def _whole(faults: Faults) -> Tree:
     if tree is None:
         faults.stop()
     if tree is None or not isinstance(tree.value, dict):
-        faults.add(Fault(ORIGIN, "a job file is a map with `version`, `provider`, `defaults` and `jobs`"))
+        faults.add(Fault(sections.ORIGIN, "a job file is a map with `version`, `provider`, `defaults` and `jobs`"))
         faults.stop()
-        return Tree({}, ORIGIN)
+        return Tree({}, sections.ORIGIN)
     return tree
 
 

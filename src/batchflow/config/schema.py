@@ -40,6 +40,7 @@ def schema(plugins: Plugins) -> Json:
         "type": "object",
         "properties": {
             **_section(sections.file)["properties"],
+            "state": _state(plugins),
             "provider": _pointer("provider"),
             "secrets": {"type": "object", "additionalProperties": {"type": ["object", "null"]}},
             "defaults": {**_pointer("job"), "description": "Settings for every job: maps merge, lists replace."},
@@ -51,6 +52,17 @@ def schema(plugins: Plugins) -> Json:
         "then": {"properties": {"jobs": {"additionalProperties": {"required": ["source", "request", "sinks"]}}}},
         "definitions": definitions,
     }
+
+
+def _state(plugins: Plugins) -> Json:
+    single: Json = _section(sections.file)["properties"]["state"]
+    folder: Json = _section(sections.state)["properties"]
+    stores = {
+        "store": _component(plugins, Kind.STATE_STORE, whole=True),
+        "objects": _component(plugins, Kind.BLOB_STORE, whole=True),
+    }
+    whole = {"type": "object", "properties": folder | stores, "additionalProperties": False}
+    return {"anyOf": [*single["anyOf"], whole], "description": single["description"]}
 
 
 def _job() -> Json:

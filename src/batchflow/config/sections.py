@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from batchflow.config.tree import Place
 from batchflow.model.money import Nano
 from batchflow.model.notification import Threshold
 from batchflow.model.rules import BatchRules, RetryRules, SubmitRules
@@ -14,6 +15,7 @@ from batchflow.model.units import Doc, Dollars, Seconds, Size
 BATCH = BatchRules()
 SUBMIT = SubmitRules()
 RETRY = RetryRules()
+ORIGIN = Place(1, 1)
 _SHARE = re.compile(r"^[0-9]{1,3}([.][0-9]{1,6})?%$")
 
 
@@ -130,8 +132,18 @@ def job(
 def file(
     *,
     version: Annotated[Literal[1], Doc("The form of this file.")] = 1,
-    state: Annotated[Path | None, Doc("Folder where runs are kept; by default `.batchflow` beside this file.")] = None,
+    state: Annotated[
+        Path | None, Doc("Folder where runs are kept, or a map; by default `.batchflow` beside this file.")
+    ] = None,
 ) -> Path | None:
     """Single settings of a job file."""
     del version
     return state
+
+
+def state(
+    *,
+    folder: Annotated[Path | None, Doc("Folder where runs are kept; by default `.batchflow` beside this file.")] = None,
+) -> Path | None:
+    """Where runs are kept; beside it stand `store` and `objects`, for what is not in the folder."""
+    return folder

@@ -1,0 +1,117 @@
+"""Which stores a state folder has: those in it, or those that it remembers, whatever a job file says today."""
+
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+from batchflow.cli.place import DATABASE, OBJECTS, STORES
+from batchflow.config.job import Stores
+from batchflow.config.stores import make, remembered, told, written
+from batchflow.extend.facade import Plugins
+from batchflow.model.errors import RunRefused, StoreUnavailable
+from batchflow.model.state import Run
+from batchflow.ports.blobs import BlobStore
+from batchflow.ports.state import StateStore
+
+WORDS = {"store": "state", "objects": "objects"}
+
+
+def known(place: Path) -> Stores | None:
+    """Read what a folder remembers; None where everything lies in it."""
+    if not (place / STORES).is_file():
+        return None
+    kept = remembered(place / STORES, Plugins())
+    for name, word in WORDS.items():
+        if kept.were.get(name) != (now := told(kept)).get(name):
+            raise RunRefused(
+                f"the runs in {place} have their {word} {_shown(kept.were.get(name))}, and what {STORES} refers to now leads elsewhere: "
+                f"{_shown(now.get(name))}",
+                hint="set the environment's variables and files back to what they were",
+            )
+    return kept
+
+
+def state_at(place: Path, stores: Stores | None = None, plugins: Plugins | None = None) -> StateStore:
+    """Make the state store of a folder."""
+    if stores is not None and "store" in stores.parts:
+        return make(stores, "store", plugins or Plugins())
+    return (plugins or Plugins(entry_points=False)).state_store("sqlite")(path=place / DATABASE)
+
+
+def objects_at(place: Path, stores: Stores | None = None, plugins: Plugins | None = None) -> BlobStore:
+    """Make the blob store of a folder."""
+    if stores is not None and "objects" in stores.parts:
+        return make(stores, "objects", plugins or Plugins())
+    return (plugins or Plugins(entry_points=False)).blob_store("folder")(path=place / OBJECTS)
+
+
+@asynccontextmanager
+async def opened_objects(place: Path) -> AsyncGenerator[BlobStore]:
+    """Open the objects of a folder, wherever they are."""
+    blobs = objects_at(place, known(place))
+    try:
+        yield blobs
+    finally:
+        await blobs.close()
+
+
+async def settled(place: Path, declared: Stores, file: Path) -> Stores | None:
+    """Choose the stores for jobs of a file: a folder with runs keeps those that it has, and a file that names others is refused."""
+    kept = known(place)
+    if not declared.parts:
+        return kept
+    if kept is None and not await _has_runs(place):
+        return declared
+    before = told(kept) if kept else {}
+    for name, word in WORDS.items():
+        if before.get(name) != told(declared).get(name):
+            raise RunRefused(
+                f"the runs in {place} have their {word} {_shown(before.get(name))}, and {file.name} says {_shown(told(declared).get(name))}. "
+                "Nothing was sent and nothing was changed",
+                hint="write back what it was, or give the file a state folder of its own: `state: {folder: .batchflow-2, ...}`",
+            )
+    return declared
+
+
+def remember(place: Path, stores: Stores | None) -> None:
+    """Let a folder remember its stores, for whoever looks at it without the job file."""
+    if stores is None or not stores.parts:
+        return
+    text = written(stores, place)
+    try:
+        if (place / STORES).is_file() and (place / STORES).read_text(encoding="utf-8") == text:
+            return
+        if not place.exists():
+            place.mkdir(mode=0o700, parents=True)
+            (place / ".gitignore").write_text("*\n")
+        with NamedTemporaryFile("w", dir=place, prefix="stores-", delete=False, encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(place / STORES)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"{place / STORES} cannot be written: {error.strerror or error}. Nothing was sent",
+            hint="make room, or mend its permissions",
+        ) from error
+
+
+async def _has_runs(place: Path) -> bool:
+    if not (place / DATABASE).is_file():
+        return False
+    store = state_at(place)
+    await store.open()
+    try:
+        return bool(await store.find(Run, {}, limit=1))
+    finally:
+        await store.close()
+
+
+def _shown(described: Mapping[str, Any] | None) -> str:
+    if described is None:
+        return "in the folder itself"
+    options = "".join(f", {name}: {value}" for name, value in described["options"].items())
+    return f"in {{type: {described['type']}{options}}}"

@@ -44,7 +44,7 @@ def test_references_are_remembered_as_references(spread):
     spread("run")
     kept = json.loads((spread.folder / "runs" / "stores.json").read_text())
     assert kept["state"]["objects"]["path"] == "${env:BIG}/objects"
-    assert kept["base"] == ".."
+    assert kept["file"] == "../batchflow.yaml"
 
 
 def test_a_second_run_finds_the_first(spread):
@@ -98,6 +98,6 @@ def test_a_variable_that_leads_elsewhere_is_refused_with_both_places(spread, mon
     monkeypatch.setenv("BIG", str(spread.folder / "small"))
     said = spread(*command.split())
     assert said.code == 2
-    assert "have their objects in {type: folder, path: big/objects}" in said.err
-    assert "now leads elsewhere: in {type: folder, path: small/objects}" in said.err
+    assert "have their objects in {type: folder, path: ../big/objects}" in said.err
+    assert "now leads elsewhere: in {type: folder, path: ../small/objects}" in said.err
     assert not (spread.folder / "small").exists()

@@ -5,8 +5,8 @@ import os
 from batchflow.cli.opening import file_of
 from batchflow.config.build import build_provider
 from batchflow.config.load import load
+from batchflow.config.plugging import plugins_for
 from batchflow.config.secrets import is_unopened
-from batchflow.extend.facade import Plugins
 from batchflow.model.errors import BatchflowError
 from batchflow.model.state import Binding, Run
 
@@ -14,7 +14,8 @@ from batchflow.model.state import Binding, Run
 def account_of(run: Run) -> Binding | None:
     """Say as whom the job of a run would come to its provider; None where its file cannot tell."""
     try:
-        spec = load(file_of(run), Plugins(), os.environ, only=(run.job,)).jobs[run.job]
+        file = file_of(run)
+        spec = load(file, plugins_for(file), os.environ, only=(run.job,)).jobs[run.job]
         if is_unopened(spec.provider.kwargs):
             return None  # its key is looked up for who drives it
         return build_provider(spec, {}).binding()

@@ -14,7 +14,7 @@ from batchflow.cli.place import found
 from batchflow.cli.stores import known, objects_at, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.load import load
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 from batchflow.model.errors import ObjectDamaged, SinkError
 from batchflow.model.state import Batch, Run
 from batchflow.ports.sink import Part, SinkContext
@@ -32,15 +32,16 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         damaged.append(f"{what}: {damage.message}")
 
     place = found(state)
-    plugins = Plugins()
     stores = known(place)
-    store, blobs = state_at(place, stores, plugins), objects_at(place, stores, plugins)
+    store, blobs = state_at(place, stores), objects_at(place, stores)
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)
         run = await find_run(store, wanted)
         await refuse_cleared(store, run)
-        spec = load(file_of(run), plugins, Keyless(), only=(run.job,)).jobs[run.job]
+        file = file_of(run)
+        plugins = plugins_for(file)
+        spec = load(file, plugins, Keyless(), only=(run.job,)).jobs[run.job]
         flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store, blobs=blobs)
         await stack.enter_async_context(flow)
         job = as_job(spec, build(spec, given(plugins, place / "spool")))

@@ -19,6 +19,7 @@ from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
 from batchflow.config.load import load, survey
+from batchflow.config.plugging import remarks
 from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
@@ -88,7 +89,7 @@ class Workshop:
         before: Sequence[Run] = ()
         is_known = is_place(self.place)
         if is_known:
-            remember(self.place, stores)
+            remember(self.place, self.file.stores, self.file.path)
             await stack.enter_async_context(flow)
             going_on = going_on or await self._unfinished(flow, spec, new=new)
             before = await self._runs(flow, spec, before=going_on)
@@ -101,7 +102,7 @@ class Workshop:
             # What is read already may be gone: the source is not looked at again.
             parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
         if not is_known:
-            remember(self.place, stores)
+            remember(self.place, self.file.stores, self.file.path)
             await stack.enter_async_context(flow)
         return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
 
@@ -121,7 +122,7 @@ class Workshop:
 def read_jobs(file: Path, names: Collection[str], plugins: Plugins, env: Mapping[str, str] = os.environ) -> JobFile:
     """Read a job file, and pass on what is worth saying about it."""
     read = load(file, plugins, env, only=names)
-    for warning in (*read.warnings, *(notice.text for notice in plugins.notices)):
+    for warning in (*read.warnings, *remarks(plugins)):
         remark(warning)
     return read
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from batchflow.cli.place import DATABASE, OBJECTS, STORES
 from batchflow.config.job import Stores
-from batchflow.config.stores import make, remembered, told, written
+from batchflow.config.plugging import plugins_for
+from batchflow.config.stores import file_of, make, remembered, told, written
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import RunRefused, StoreUnavailable
 from batchflow.model.state import Run
@@ -23,9 +24,9 @@ def known(place: Path) -> Stores | None:
     """Read what a folder remembers; None where everything lies in it."""
     if not (place / STORES).is_file():
         return None
-    kept = remembered(place / STORES, Plugins())
+    kept = remembered(place / STORES, _plugins_of(place))
     for name, word in WORDS.items():
-        if kept.were.get(name) != (now := told(kept)).get(name):
+        if kept.were.get(name) != (now := told(kept, place)).get(name):
             raise RunRefused(
                 f"the runs in {place} have their {word} {_shown(kept.were.get(name))}, and what {STORES} refers to now leads elsewhere: "
                 f"{_shown(now.get(name))}",
@@ -37,15 +38,20 @@ def known(place: Path) -> Stores | None:
 def state_at(place: Path, stores: Stores | None = None, plugins: Plugins | None = None) -> StateStore:
     """Make the state store of a folder."""
     if stores is not None and "store" in stores.parts:
-        return make(stores, "store", plugins or Plugins())
+        return make(stores, "store", plugins or _plugins_of(place))
     return (plugins or Plugins(entry_points=False)).state_store("sqlite")(path=place / DATABASE)
 
 
 def objects_at(place: Path, stores: Stores | None = None, plugins: Plugins | None = None) -> BlobStore:
     """Make the blob store of a folder."""
     if stores is not None and "objects" in stores.parts:
-        return make(stores, "objects", plugins or Plugins())
+        return make(stores, "objects", plugins or _plugins_of(place))
     return (plugins or Plugins(entry_points=False)).blob_store("folder")(path=place / OBJECTS)
+
+
+def _plugins_of(place: Path) -> Plugins:
+    """Load the plugins of the job file that the stores were declared in: they may bring them."""
+    return plugins_for(file_of(place / STORES))
 
 
 @asynccontextmanager
@@ -65,33 +71,33 @@ async def settled(place: Path, declared: Stores, file: Path) -> Stores | None:
         return kept
     if kept is None and not await _has_runs(place):
         return declared
-    before = told(kept) if kept else {}
+    before = told(kept, place) if kept else {}
     for name, word in WORDS.items():
-        if before.get(name) != told(declared).get(name):
+        if before.get(name) != told(declared, place).get(name):
             raise RunRefused(
-                f"the runs in {place} have their {word} {_shown(before.get(name))}, and {file.name} says {_shown(told(declared).get(name))}. "
+                f"the runs in {place} have their {word} {_shown(before.get(name))}, and {file.name} says {_shown(told(declared, place).get(name))}. "
                 "Nothing was sent and nothing was changed",
                 hint="write back what it was, or give the file a state folder of its own: `state: {folder: .batchflow-2, ...}`",
             )
     return declared
 
 
-def remember(place: Path, stores: Stores | None) -> None:
-    """Let a folder remember its stores, for whoever looks at it without the job file."""
-    if stores is None or not stores.parts:
+def remember(place: Path, stores: Stores, file: Path) -> None:
+    """Let a folder remember the stores that a file declares, for whoever looks at it without that file."""
+    if not stores.parts:
         return
-    text = written(stores, place)
+    text = written(stores, file, place)
     try:
         if (place / STORES).is_file() and (place / STORES).read_text(encoding="utf-8") == text:
             return
         if not place.exists():
             place.mkdir(mode=0o700, parents=True)
             (place / ".gitignore").write_text("*\n")
-        with NamedTemporaryFile("w", dir=place, prefix="stores-", delete=False, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(place / STORES)
+        with NamedTemporaryFile("w", dir=place, prefix="stores-", delete=False, encoding="utf-8") as made:
+            made.write(text)
+            made.flush()
+            os.fsync(made.fileno())
+        Path(made.name).replace(place / STORES)
     except OSError as error:
         raise StoreUnavailable(
             f"{place / STORES} cannot be written: {error.strerror or error}. Nothing was sent",

@@ -132,6 +132,9 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     were: Mapping[str, Any] = {}
     """What a state folder remembers of them beside how they were written: where the references led then."""
 
+    def __repr__(self) -> str:
+        return f"Stores({', '.join(self.parts)})"
+
 
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     """A job file whose every job is sound."""

@@ -16,6 +16,7 @@ from batchflow.config.components import Reader
 from batchflow.config.faults import Fault, Faults, Page
 from batchflow.config.job import Component, Draft, JobFile, JobSpec, Stores
 from batchflow.config.one_job import KEYS, OneJob
+from batchflow.config.plugging import look_at, with_files
 from batchflow.config.reading import read
 from batchflow.config.stores import folder_of, secrets_of, stores_of
 from batchflow.config.tree import Tree, merged
@@ -23,7 +24,7 @@ from batchflow.extend.facade import Plugins
 from batchflow.extend.near import did_you_mean
 from batchflow.model.errors import ConfigError
 
-TOP = ("version", "state", "secrets", "provider", "defaults", "jobs")
+TOP = ("version", "state", "plugins", "secrets", "provider", "defaults", "jobs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -56,7 +57,7 @@ def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, o
 def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> Survey:
     """Read what can be read of a job file; raise `ConfigError` only where that is nothing at all."""
     faults = Faults(Page(_shown(path), _text(path)))
-    tree = _whole(faults)
+    tree = with_files(_whole(faults))
     loading = _Loading(path.absolute(), tree, faults, plugins, env)
     jobs = {name: loading.job(name) for name in loading.names(only)}
     drafts = {name: job for name, job in jobs.items() if job is not None}
@@ -79,6 +80,7 @@ class _Loading:
         self._refuse_unknown(tree, TOP)
         self._defaults = self._map("defaults")
         self._refuse_unknown(self._defaults, KEYS)
+        look_at(self._reader(tree), plugins)
 
     def names(self, only: Collection[str]) -> list[str]:
         """Name the jobs to read."""

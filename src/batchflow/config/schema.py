@@ -41,6 +41,7 @@ def schema(plugins: Plugins) -> Json:
         "properties": {
             **_section(sections.file)["properties"],
             "state": _state(plugins),
+            "plugins": {"anyOf": [{"type": "array", "items": {"type": "string"}}, _section(sections.plugins)]},
             "provider": _pointer("provider"),
             "secrets": {"type": "object", "additionalProperties": {"type": ["object", "null"]}},
             "defaults": {**_pointer("job"), "description": "Settings for every job: maps merge, lists replace."},

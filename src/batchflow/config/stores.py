@@ -32,16 +32,21 @@ KINDS: Mapping[str, Kind] = {"store": Kind.STATE_STORE, "objects": Kind.BLOB_STO
 FORGETFUL = "memory"
 
 
-def told(stores: Stores) -> dict[str, Any]:
-    """Tell what makes them the same stores, however they are reached."""
-    return {name: described(part, stores.base) for name, part in stores.parts.items()}
+def told(stores: Stores, place: Path) -> dict[str, Any]:
+    """Tell what makes them the same stores, however they are reached, and wherever the state folder is moved with them."""
+    return {name: described(_seen_from(place, part), stores.base) for name, part in stores.parts.items()}
 
 
-def written(stores: Stores, place: Path) -> str:
+def _seen_from(place: Path, part: Component) -> Component:
+    paths = {name: os.path.relpath(value, place) for name, value in part.kwargs.items() if isinstance(value, Path)}
+    return msgspec.structs.replace(part, kwargs=part.kwargs | paths)
+
+
+def written(stores: Stores, file: Path, place: Path) -> str:
     """Write them down for a state folder."""
     kept = {name: stores.tree.items[name].plain() for name in (KEY, "secrets") if name in stores.tree.items}
     kept[KEY] = {name: value for name, value in kept[KEY].items() if name in KINDS}
-    whole = {"base": os.path.relpath(stores.base, place), **kept, "were": told(stores)}
+    whole = {"file": os.path.relpath(file, place), **kept, "were": told(stores, place)}
     return json.dumps(whole, indent=2) + "\n"
 
 
@@ -85,13 +90,19 @@ def stores_of(reader: Reader, tree: Tree, secrets: Mapping[str, Component], page
     return Stores(parts=parts, secrets=secrets, base=reader.base, tree=tree, page=page)
 
 
+def file_of(remembers: Path) -> Path:
+    """Name the job file that a state folder's stores were declared in."""
+    written = json.loads(remembers.read_text(encoding="utf-8"))["file"]
+    return Path(os.path.normpath(remembers.absolute().parent / written))
+
+
 def remembered(file: Path, plugins: Plugins, env: Mapping[str, str] = os.environ) -> Stores:
     """Read what a state folder remembers."""
     faults = Faults(Page(str(file), file.read_text(encoding="utf-8")))
     tree = read(faults.page.text, faults)
     faults.stop()
     tree = tree or Tree({}, sections.ORIGIN)
-    base = Path(os.path.normpath(file.absolute().parent / str(tree.items["base"].value)))
+    base = file_of(file).parent
     declared: Sequence[str] = list(tree.items["secrets"].items) if "secrets" in tree.items else []
     reader = Reader(job=tree, faults=faults, plugins=plugins, env=env, base=base, stores=declared)
     stores = stores_of(reader, tree, dict(secrets_of(reader, declared)), faults.page)

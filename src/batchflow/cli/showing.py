@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from batchflow.app import PriceBooks
+from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, moment_of
 from batchflow.cli.looking import opened_store
@@ -15,8 +16,11 @@ from batchflow.cli.output import facts
 from batchflow.cli.place import found
 from batchflow.cli.stores import opened_objects
 from batchflow.cli.tables import grid, money, request_text, to_stdout
+from batchflow.config.build import build_provider
+from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
+from batchflow.extend.signature import Spec
 from batchflow.model.errors import UserError
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
@@ -74,10 +78,17 @@ def _tracker(store: StateStore, blobs: BlobStore, plugins: Plugins, run: Run) ->
 
 
 def reader(plugins: Plugins, run: Run) -> Provider:
-    """Make the provider that can read a run's answers. It needs no key, for nothing is sent."""
+    """Make the provider that can read a run's answers. It needs no key, for nothing is sent.
+
+    One that cannot be made without options is given those of the job file, with something in the place of its secrets.
+    """
     name = shown(run.summary).provider.type
+    factory = plugins.provider(name)
     try:
-        return plugins.provider(name)()
+        if run.file and any(option.required for option in Spec.of(factory).parameters.values()):
+            spec = load(Path(run.file), plugins, Keyless(), only=(run.job,)).jobs[run.job]
+            return build_provider(spec, {})
+        return factory()
     except (TypeError, ValueError) as error:
         raise UserError(
             f"provider `{name}` cannot be made to read the answers of run {run.id[:SHORT]}: {error}"

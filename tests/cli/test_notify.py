@@ -237,3 +237,7 @@ def test_events_say_what_was_told(told):
 
     (mark,) = shop.in_store(marks)
     assert mark.subject.startswith("webhook/")
+
+
+def test_a_notifier_is_a_part_of_its_job(told):
+    assert "notifier webhook  webhook of batchflow.builtin" in told()("plugin", "why", "triage").out

@@ -40,7 +40,7 @@ def test_who_drives_hears_where_it_is_missing(guarded):
     said = guarded("run")
     assert said.code == 6
     assert "batchflow.yaml:3:" in said.err
-    assert "secret store `folder` has no `api`" in said.err
+    assert f"there is no file {guarded.folder / 'keys' / 'api'}" in said.err
     assert not (guarded.folder / ".batchflow").exists()
 
 

@@ -1,29 +1,34 @@
-"""Which stores a state folder has: those in it, or those that it remembers, whatever a job file says today."""
+"""Which stores a state folder has: those in it, or those that it remembers, whatever a job file says today.
+
+What reads job files is imported only where a folder remembers something: `ps` is typed often.
+"""
 
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from batchflow.cli.place import DATABASE, OBJECTS, STORES
-from batchflow.config.job import Stores
-from batchflow.config.plugging import plugins_for
-from batchflow.config.stores import file_of, make, remembered, told, written
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import RunRefused, StoreUnavailable
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
 
+if TYPE_CHECKING:
+    from batchflow.config.job import Stores
+
 WORDS = {"store": "state", "objects": "objects"}
 
 
-def known(place: Path) -> Stores | None:
+def known(place: Path) -> "Stores | None":
     """Read what a folder remembers; None where everything lies in it."""
     if not (place / STORES).is_file():
         return None
+    from batchflow.config.stores import remembered, told
+
     kept = remembered(place / STORES, _plugins_of(place))
     for name, word in WORDS.items():
         if kept.were.get(name) != (now := told(kept, place)).get(name):
@@ -35,22 +40,31 @@ def known(place: Path) -> Stores | None:
     return kept
 
 
-def state_at(place: Path, stores: Stores | None = None, plugins: Plugins | None = None) -> StateStore:
+def state_at(place: Path, stores: "Stores | None" = None, plugins: Plugins | None = None) -> StateStore:
     """Make the state store of a folder."""
     if stores is not None and "store" in stores.parts:
-        return make(stores, "store", plugins or _plugins_of(place))
+        return _made(place, stores, "store", plugins)
     return (plugins or Plugins(entry_points=False)).state_store("sqlite")(path=place / DATABASE)
 
 
-def objects_at(place: Path, stores: Stores | None = None, plugins: Plugins | None = None) -> BlobStore:
+def objects_at(place: Path, stores: "Stores | None" = None, plugins: Plugins | None = None) -> BlobStore:
     """Make the blob store of a folder."""
     if stores is not None and "objects" in stores.parts:
-        return make(stores, "objects", plugins or _plugins_of(place))
+        return _made(place, stores, "objects", plugins)
     return (plugins or Plugins(entry_points=False)).blob_store("folder")(path=place / OBJECTS)
+
+
+def _made(place: Path, stores: "Stores", name: str, plugins: Plugins | None) -> Any:
+    from batchflow.config.stores import make
+
+    return make(stores, name, plugins or _plugins_of(place))
 
 
 def _plugins_of(place: Path) -> Plugins:
     """Load the plugins of the job file that the stores were declared in: they may bring them."""
+    from batchflow.config.plugging import plugins_for
+    from batchflow.config.stores import file_of
+
     return plugins_for(file_of(place / STORES))
 
 
@@ -64,13 +78,15 @@ async def opened_objects(place: Path) -> AsyncGenerator[BlobStore]:
         await blobs.close()
 
 
-async def settled(place: Path, declared: Stores, file: Path) -> Stores | None:
+async def settled(place: Path, declared: "Stores", file: Path) -> "Stores | None":
     """Choose the stores for jobs of a file: a folder with runs keeps those that it has, and a file that names others is refused."""
     kept = known(place)
     if not declared.parts:
         return kept
     if kept is None and not await _has_runs(place):
         return declared
+    from batchflow.config.stores import told
+
     before = told(kept, place) if kept else {}
     for name, word in WORDS.items():
         if before.get(name) != told(declared, place).get(name):
@@ -82,10 +98,12 @@ async def settled(place: Path, declared: Stores, file: Path) -> Stores | None:
     return declared
 
 
-def remember(place: Path, stores: Stores, file: Path) -> None:
+def remember(place: Path, stores: "Stores", file: Path) -> None:
     """Let a folder remember the stores that a file declares, for whoever looks at it without that file."""
     if not stores.parts:
         return
+    from batchflow.config.stores import written
+
     text = written(stores, file, place)
     try:
         if (place / STORES).is_file() and (place / STORES).read_text(encoding="utf-8") == text:

@@ -95,7 +95,7 @@ class Lookups:
             try:
                 text = self._looked_up(piece)
             except ValueError as error:
-                refuse(Fault(place, str(error)))
+                refuse(Fault(place, str(error), credentials=True))
                 continue
             if not text:
                 store = piece.store or self._first

@@ -14,13 +14,13 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def find(self, name: str) -> str | None:
+    def find(self, name: str) -> str:
         """Give what the file of that name holds, without the line end that editors put there."""
         wanted = self._path / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"`{name}` leads out of {self._path}")
         if not wanted.is_file():
-            return None
+            raise ValueError(f"there is no file {wanted}")
         try:
             with wanted.open("rb") as file:
                 data = file.read(LARGEST + 1)

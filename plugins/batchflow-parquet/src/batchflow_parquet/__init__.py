@@ -1,7 +1,7 @@
 """Parquet for batchflow: a sink and a source on folders of files, for whoever reads with DuckDB, Spark or pandas.
 
 arrow                          what is used of pyarrow, with types
-shapes  columns                a JSON schema into column types; results into typed columns, and rows that do not fit
+shapes  outputs  columns       a JSON schema into column types; results into typed columns, and rows that do not fit
 hive                           partitions in paths: `tenant=acme/`
 staging  ledger  sink          parts into files that appear whole and once
 values  files  source          records, from row groups that are read batch by batch

@@ -1,9 +1,9 @@
 """What this plugin uses of pyarrow, with types: the library itself brings none."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Protocol, cast
 
-import pyarrow
+import pyarrow  # noqa: ICN001 -- `pa` is the typed view of it
 import pyarrow.parquet
 
 
@@ -175,7 +175,7 @@ class _Arrow(Protocol):
 
 class _Parquet(Protocol):
     def ParquetWriter(self, where: BinaryIO, schema: Schema, **options: object) -> Writer: ...  # noqa: N802 -- the library's name
-    def ParquetFile(self, source: BinaryIO, **options: object) -> File: ...  # noqa: N802 -- the library's name
+    def ParquetFile(self, source: str, **options: object) -> File: ...  # noqa: N802 -- the library's name
 
 
 pa = cast("_Arrow", pyarrow)
@@ -183,5 +183,3 @@ pq = cast("_Parquet", pyarrow.parquet)
 
 FOREIGN = (ValueError, TypeError, OverflowError, NotImplementedError, pa.ArrowException)
 """What the library raises of values that a type cannot hold; I/O is an `OSError`."""
-
-Compressions = Mapping[str, str]

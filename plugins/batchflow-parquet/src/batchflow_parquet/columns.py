@@ -10,7 +10,8 @@ from batchflow.lines import TABLE_FIELDS, Column, compile_fields
 from batchflow.plugin import Refusal, Result
 from batchflow_parquet.arrow import FOREIGN, Batch, Schema, pa
 from batchflow_parquet.hive import path_of
-from batchflow_parquet.shapes import INTEGER, JSON, NAMED, PLAIN, REAL, TEXT, Outputs, Shape, Word
+from batchflow_parquet.outputs import Outputs
+from batchflow_parquet.shapes import INTEGER, JSON, NAMED, PLAIN, REAL, TEXT, Shape, Word
 
 UNFIT = (*FOREIGN, msgspec.MsgspecError, RecursionError)
 _LONGEST = 300

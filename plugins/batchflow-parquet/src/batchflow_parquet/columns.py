@@ -9,7 +9,7 @@ import msgspec
 from batchflow.lines import TABLE_FIELDS, Column, compile_fields
 from batchflow.plugin import Refusal, Result
 from batchflow_parquet.arrow import FOREIGN, Batch, Schema, pa
-from batchflow_parquet.hive import path_of
+from batchflow_parquet.hive import path_of, step
 from batchflow_parquet.outputs import Outputs
 from batchflow_parquet.shapes import INTEGER, JSON, NAMED, PLAIN, REAL, TEXT, Shape, Word
 
@@ -73,8 +73,10 @@ class Layout:
         for column in chain(self._paths, self._inner):
             try:
                 values = column.values([row])
-                pa.array(values, column.shape.arrow)
-                path_of(self._by[: column in self._paths], values[: column in self._paths])
+                if column.name in self._by:
+                    step(column.name, values[0])
+                else:
+                    pa.array(values, column.shape.arrow)
             except UNFIT as error:
                 return _said(column.name, error)
         return ""

@@ -1,7 +1,7 @@
 """How values are held in a column: Arrow's type, and what fits into it.
 
-Values are held against the shape before Arrow sees them: Arrow takes `"abc"` for a list of three letters, and passes over
-members of an object that it does not know.
+Values are held against the shape before Arrow sees them: Arrow takes `"abc"` for a list of three letters and 1.5 for the
+integer 1, and passes over members of an object that it does not know.
 """
 
 import datetime as dt
@@ -52,6 +52,13 @@ def words(value: Any) -> str | None:
     return str(value) if isinstance(value, str) else json_text(value)
 
 
+def _whole(value: float) -> int:
+    """Takes 1.0, which JSON Schema calls an integer, too; 1.5 is refused, which Arrow would cut."""
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"{value} is no whole number")
+    return int(value)
+
+
 def _moment(value: dt.datetime) -> dt.datetime:
     return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value
 
@@ -65,7 +72,7 @@ PLAIN = Shape(arrow=pa.string(), write=words)
 
 NAMED: Mapping[Word, Shape] = {
     "string": PLAIN,
-    "integer": Shape(arrow=pa.int64(), fits=_INT64 | float, lax=True),
+    "integer": Shape(arrow=pa.int64(), fits=_INT64 | float, lax=True, write=_whole),
     "number": Shape(arrow=pa.float64(), fits=float, lax=True, flat=False),
     "boolean": Shape(arrow=pa.bool_(), fits=bool, lax=True),
     "date": Shape(arrow=pa.date32(), fits=dt.date, lax=True),
@@ -76,8 +83,7 @@ NAMED: Mapping[Word, Shape] = {
 
 SIMPLE: Mapping[str, Shape] = {
     "string": Shape(arrow=pa.string(), fits=str),
-    # JSON Schema calls 1.0 an integer, too; Arrow takes it, and refuses 1.5.
-    "integer": Shape(arrow=pa.int64(), fits=_INT64 | float),
+    "integer": Shape(arrow=pa.int64(), fits=_INT64 | float, write=_whole),
     "number": Shape(arrow=pa.float64(), fits=float, flat=False),
     "boolean": Shape(arrow=pa.bool_(), fits=bool),
 }

@@ -10,11 +10,10 @@ from batchflow.testing.sink import context, part, result
 def ask(path, sql="select * from lake order by key", **options):
     """Answers a question about `lake`, in dicts."""
     said = "".join(f", {name}={value}" for name, value in options.items())
-    with duckdb.connect() as database:
-        database.execute(f"create view lake as select * from read_parquet('{path}/**/*.parquet'{said})")
-        asked = database.execute(sql)
-        names = [column[0] for column in asked.description]
-        return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
+    duckdb.execute(f"create or replace temp view lake as select * from read_parquet('{path}/**/*.parquet'{said})")
+    asked = duckdb.execute(sql)
+    names = [column[0] for column in asked.description]
+    return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
 
 
 def types(path):

@@ -1,6 +1,5 @@
 """The sink against every promise of a sink, and what a folder looks like to somebody who reads it with DuckDB."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from batchflow_parquet.columns import layout
 from batchflow_parquet.hive import partitions, path_of
+from batchflow_parquet.ledger import Ledger
 from batchflow_parquet.sink import ParquetSink, parquet
 from batchflow_parquet.staging import Limits, Stage
 from hypothesis import given, settings
@@ -151,12 +151,12 @@ async def test_a_value_that_is_too_long_for_a_folder_is_refused(tmp_path):
 async def test_many_folders_are_written_with_few_files_open_and_every_row_is_there(tmp_path):
     columns = layout({"key": "key", "t": "t"}, types={}, partition_by=["t"], carry=["t"], output=None)
     stage = Stage(tmp_path / "stage", columns.schema, "none", Limits(group=600, held=2000, files=3))
-    most, before = 0, len(os.listdir("/dev/fd"))
+    most, before = 0, len([*Path("/dev/fd").iterdir()])
     for start in range(0, 1000, 50):
         rows = [answered(f"k{n}", t=n % 17) for n in range(start, start + 50)]
         for folder, batch in columns.sorted(rows).batches.items():
             stage.add(folder, batch)
-            most = max(most, len(os.listdir("/dev/fd")))
+            most = max(most, len([*Path("/dev/fd").iterdir()]))
     staged = stage.finish()
     assert most == before + 3
     assert sum(one.rows for one in staged) == 1000
@@ -232,6 +232,20 @@ async def test_a_part_that_comes_again_is_not_written_again_unless_a_file_of_it_
     min(kept).unlink()
     await session(made(), named(rows[:8]))
     assert sorted(row["key"] for row in ask(tmp_path)) == [f"k{n}" for n in range(8)]
+
+
+async def test_a_part_that_counts_is_moved_by_whoever_opens_the_sink_next(tmp_path):
+    ledger = Ledger(tmp_path, "run-1", "out")
+    columns = layout({"key": "key"}, types={}, partition_by=[], carry=None, output=None)
+    stage = Stage(ledger.begin("run-1/b/out/0"), columns.schema, "none")
+    for folder in ("t=1/", "t=2/"):
+        stage.add(folder, columns.sorted(results(0, 2)).batches[""])
+    record = ledger.record("run-1/b/out/0", stage.folder, stage.finish(), ())
+    ledger.keep(record)
+    assert files(tmp_path) == []
+    await session(parquet(path=tmp_path))
+    assert files(tmp_path) == ["t=1/run-1.b.out.0.parquet", "t=2/run-1.b.out.0.parquet"]
+    assert not (ledger.folder / record.staging).exists()
 
 
 async def test_rows_that_moved_to_other_folders_leave_no_copy_behind(tmp_path):

@@ -65,14 +65,14 @@ class Ledger:
         """Names a staging folder for a part."""
         return self.folder / f"{self._word(part)}.{token_hex(4)}"
 
-    def enter(self, part: str, staging: Path, staged: Sequence[Staged], refused: Sequence[Refusal]) -> Record:
-        """Makes a part count as written, and puts its files where they belong."""
+    def record(self, part: str, staging: Path, staged: Sequence[Staged], refused: Sequence[Refusal]) -> Record:
+        """Writes down what became of a part; nothing is done yet."""
         files = [
             Filed(self._path(part, one.folder, one.number), one.name, one.rows, one.bytes)
             for one in sorted(staged, key=lambda one: (one.folder, one.number))
         ]
         old, new = self.known(part), {file.path for file in files}
-        record = Record(
+        return Record(
             part=part,
             staging=staging.name,
             rows=sum(file.rows for file in files),
@@ -80,9 +80,17 @@ class Ledger:
             refused=refused,
             stale=[path for path in (*(file.path for file in old.files), *old.stale) if path not in new] if old else (),
         )
-        self._keep(record)
-        self._put(record)
-        return record
+
+    def keep(self, record: Record) -> None:
+        """Makes a part count as written."""
+        place = self._record(record.part)
+        draft = place.with_name(f"{place.name}.new")
+        with draft.open("wb") as file:
+            file.write(msgspec.json.encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(place)
+        sync_folder(self.folder)
 
     def known(self, part: str) -> Record | None:
         """Finds the record of a part."""
@@ -107,7 +115,7 @@ class Ledger:
         begun = {entry.name for entry in self.folder.iterdir() if entry.is_dir()}
         for record in self.records():
             if record.staging in begun:
-                self._put(record)
+                self.put(record)
                 begun.remove(record.staging)
         for name in begun:
             shutil.rmtree(self.folder / name)
@@ -118,7 +126,8 @@ class Ledger:
         """Removes the files of a part that does not count."""
         shutil.rmtree(staging, ignore_errors=True)
 
-    def _put(self, record: Record) -> None:
+    def put(self, record: Record) -> None:
+        """Moves the files of a part that counts to where they belong; those that are there already are left."""
         staging = self.folder / record.staging
         touched: set[Path] = set()
         for file in record.files:
@@ -134,16 +143,6 @@ class Ledger:
             with suppress(FileNotFoundError):
                 sync_folder(folder)
         shutil.rmtree(staging, ignore_errors=True)
-
-    def _keep(self, record: Record) -> None:
-        place = self._record(record.part)
-        draft = place.with_name(f"{place.name}.new")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(record))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(place)
-        sync_folder(self.folder)
 
     def _is_there(self, file: Filed) -> bool:
         try:

@@ -144,7 +144,10 @@ class ParquetSink:
     def _finish(self, ledger: Ledger, part: str, stage: Stage, refused: Sequence[Refusal]) -> Record:
         staged = stage.finish()
         self._no_longer_whole()
-        return ledger.enter(part, stage.folder, staged, refused)
+        record = ledger.record(part, stage.folder, staged, refused)
+        ledger.keep(record)
+        ledger.put(record)
+        return record
 
     def _enter(self, ledger: Ledger, context: SinkContext, last: ParquetReceipt | None) -> None:
         if last is not None and ledger.known(last.part) is None:

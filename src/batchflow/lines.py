@@ -2,8 +2,7 @@
 
 Results, for a sink: `json_lines` and `csv_lines` make what it writes. `encode(rows)` gives whole lines in bytes, `head` is
 what a file or an object begins with; `fields` and `carry` mean what they mean everywhere. For what is no file, `cells`
-makes the columns of a row; `compile_fields` gives columns with their kinds, for targets that have types, and `as_text` what
-a column of text holds of a structure. `spelled` makes a file's name of a part's, `known` reads a receipt back, and
+makes the columns of a row; `compile_fields` gives columns with their kinds, for targets that have types. `spelled` makes a file's name of a part's, `known` reads a receipt back, and
 `cannot_write` and `sync_folder` are what every sink of local files needs.
 
 Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plugin says which files there are and how the
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from batchflow.builtin.sinks.diagnosis import SAFE, cannot_write
 from batchflow.builtin.sinks.fields import Column, Fields, compile_fields
-from batchflow.builtin.sinks.lines import TABLE_FIELDS, Cells, CsvLines, JsonLines, Lines, as_text
+from batchflow.builtin.sinks.lines import TABLE_FIELDS, Cells, CsvLines, JsonLines, Lines
 from batchflow.builtin.sinks.names import spelled
 from batchflow.builtin.sinks.receipt import known
 from batchflow.builtin.sinks.redo import sync_folder
@@ -44,7 +43,6 @@ __all__ = [
     "Lines",
     "Shelf",
     "Stream",
-    "as_text",
     "cannot_write",
     "cells",
     "compile_fields",

@@ -148,7 +148,7 @@ async def test_a_value_that_is_too_long_for_a_folder_is_refused(tmp_path):
     ]
 
 
-async def test_many_folders_are_written_with_few_files_open_and_every_row_is_there(tmp_path):
+def test_many_folders_are_written_with_few_files_open_and_every_row_is_there(tmp_path):
     columns = layout({"key": "key", "t": "t"}, types={}, partition_by=["t"], carry=["t"], output=None)
     stage = Stage(tmp_path / "stage", columns.schema, "none", Limits(group=600, held=2000, files=3))
     most, before = 0, len([*Path("/dev/fd").iterdir()])

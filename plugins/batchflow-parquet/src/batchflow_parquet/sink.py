@@ -54,8 +54,8 @@ def parquet(
         ),
     ] = None,
     partition_by: Annotated[
-        Sequence[str], Doc("Columns that become folders, `tenant=acme/`, instead of standing in the files.")
-    ] = (),
+        list[str] | None, Doc("Columns that become folders, `tenant=acme/`, instead of standing in the files.")
+    ] = None,
     compression: Annotated[
         Literal["zstd", "snappy", "gzip", "lz4", "none"], Doc("How columns are compressed.")
     ] = "zstd",
@@ -71,7 +71,7 @@ def parquet(
     ] = None,
 ) -> "ParquetSink":
     """Parquet in a folder, one file a part: exactly once, also through `kill -9`, and readable meanwhile."""
-    columns = layout(fields, types=types or {}, partition_by=partition_by, carry=carry, output=output)
+    columns = layout(fields, types=types or {}, partition_by=partition_by or (), carry=carry, output=output)
     return ParquetSink(path, columns, compression, append=if_exists == "append")
 
 

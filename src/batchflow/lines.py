@@ -2,8 +2,8 @@
 
 Results, for a sink: `json_lines` and `csv_lines` make what it writes. `encode(rows)` gives whole lines in bytes, `head` is
 what a file or an object begins with; `fields` and `carry` mean what they mean everywhere. For what is no file, `cells`
-makes the columns of a row; `compile_fields` gives columns with their kinds, for targets that have types. `spelled` makes a file's name of a part's, `known` reads a receipt back, and
-`cannot_write` and `sync_folder` are what every sink of local files needs.
+makes the columns of a row; `compile_fields` gives columns with their kinds, for targets that have types. `spelled` makes a
+file's name of a part's, `known` reads a receipt back; `cannot_write` and `sync_folder` are for sinks of local files.
 
 Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plugin says which files there are and how the
 bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. `folder` is

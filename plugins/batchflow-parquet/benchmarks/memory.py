@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-ROWS, CHUNK = int(os.environ.get("ROWS", 1_000_000)), 500
+ROWS, CHUNK = 1_000_000, 500
 SCHEMA = {
     "type": "object",
     "additionalProperties": False,

@@ -154,6 +154,7 @@ async def test_a_folder_and_a_pattern_are_read_in_order_with_their_partitions_as
     put(lake / "tenant=acme" / "year=2026" / "x.parquet", {"id": ["2", "3"], "year": [7, 8]})
     put(lake / "tenant=__HIVE_DEFAULT_PARTITION__" / "y.parquet", {"id": ["0"]})
     put(lake / ".hidden" / "z.parquet", {"id": ["9"]})
+    put(lake / "_delta_log" / "z.checkpoint.parquet", {"id": ["9"]})
     (lake / "_SUCCESS").touch()
     expected = [
         {"id": "0", "tenant": None}, {"id": "1", "tenant": "a/b", "year": "2025"},

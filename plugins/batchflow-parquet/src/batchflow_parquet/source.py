@@ -75,7 +75,7 @@ class ParquetSource:
 
     def _common(self) -> frozenset[str] | None:
         common: frozenset[str] | None = None
-        for found in self._shelf().files():
+        for found in filter(_is_meant, self._shelf().files()):
             with opened(found, self._columns) as file:
                 names = frozenset((*(name for name, _ in file.columns), *file.partitions))
                 common = names if common is None else common & names
@@ -98,13 +98,13 @@ class ParquetSource:
         shelf = self._shelf()
         files = shelf.files(place.file if place else None)
         if place is None:
-            yield from files
+            yield from filter(_is_meant, files)
             return
         current = next(files, None)
         if current is None or current.name != place.file:
             raise SourceError(f"{place.file} is gone from {shelf.name}, where the run stood in it", hint=GONE)
         yield current
-        yield from files
+        yield from filter(_is_meant, files)
 
     def _file(self, file: Opened, place: Place) -> Generator[Page]:
         groups = [file.file.metadata.row_group(group).num_rows for group in range(file.file.metadata.num_row_groups)]
@@ -159,6 +159,11 @@ class ParquetSource:
             return Record(keys[0] if len(keys) == 1 else "/".join(map(_step, keys)), data, origin)
         bad = self._key[keys.index("")]
         return Unreadable(origin, no_key(bad, data.get(bad), data), excerpt=str(data)[:200], columns=tuple(data))
+
+
+def _is_meant(found: Found) -> bool:
+    """Passes over folders like `_temporary` and `_delta_log`: what lies in them is no part of a dataset, and may be Parquet, too."""
+    return not any(step.startswith("_") and "=" not in step for step in found.name.split("/")[:-1])
 
 
 def _values(batch: Batch, name: str, read: Reading) -> list[Any]:

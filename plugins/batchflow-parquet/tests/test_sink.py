@@ -1,8 +1,10 @@
 """The sink against every promise of a sink, and what a folder looks like to somebody who reads it with DuckDB."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -204,6 +206,48 @@ async def test_append_puts_runs_side_by_side(tmp_path):
     for run in ("run-1", "run-2"):
         await session(parquet(path=tmp_path, if_exists="append"), named(results(0, 2), run=run), run=run, whole=True)
     assert files(tmp_path) == ["_SUCCESS", "run-1.b.out.0.parquet", "run-2.b.out.0.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"carry": ["tenant"]}, "in run-1.b.out.0.parquet there is no column 'tenant'"),
+        ({"fields": {"key": "key"}}, "in run-1.b.out.0.parquet there is a column 'word', which is not among those here"),
+        ({"types": {"cost": "string"}}, "in run-1.b.out.0.parquet column 'cost' is double, and here it is string"),
+        ({"partition_by": ["word"]}, "run-1.b.out.0.parquet lies in partitions of no column, and here `partition_by` names 'word'"),
+    ],
+)  # fmt: skip
+async def test_append_asks_for_the_same_columns(tmp_path, options, said):
+    await session(parquet(path=tmp_path), named(results(0, 2)))
+    with pytest.raises(
+        SinkError, match=re.escape(f"cannot append to {tmp_path}: {said}. Nothing was touched.")
+    ) as caught:
+        await session(parquet(path=tmp_path, if_exists="append", **options), named(results(0, 2)), run="run-2")
+    assert "partition_by" in caught.value.hint
+    assert files(tmp_path) == ["run-1.b.out.0.parquet"]
+
+
+async def test_append_goes_beside_what_duckdb_made_of_an_older_run(tmp_path):
+    schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"l": {"type": "array", "items": {"type": "string"}}},
+    }
+
+    def made():
+        return parquet(path=tmp_path / "new", output=schema, if_exists="append", partition_by=["t"], carry=["t"])
+
+    await session(made(), named([answered("a", {"l": ["x"]}, t="t1")]))
+    files_read = f"read_parquet('{tmp_path}/new/**/*.parquet', hive_partitioning = true)"
+    duckdb.execute(f"copy (from {files_read}) to '{tmp_path}/copied' (format parquet, partition_by (t))")
+    (tmp_path / "new").rename(tmp_path / "old")
+    (tmp_path / "copied").rename(tmp_path / "new")
+    await session(made(), named([answered("b", {"l": []}, t="t1")], run="run-2"), run="run-2")
+    rows = ask(tmp_path / "new", hive_partitioning="true")
+    assert [(row["key"], row["output"], row["t"]) for row in rows] == [
+        ("a", {"l": ["x"]}, "t1"),
+        ("b", {"l": []}, "t1"),
+    ]
 
 
 async def test_hidden_things_are_no_objection_and_success_tells_a_whole_folder(tmp_path):

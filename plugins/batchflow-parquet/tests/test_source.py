@@ -263,6 +263,12 @@ async def test_a_file_that_is_no_parquet_or_is_broken_is_told_with_its_place(tmp
         await items_of(place.source())
 
 
+async def test_columns_of_one_name_are_told(tmp_path):
+    put(tmp_path / "in.parquet", pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"]))
+    with pytest.raises(SourceError, match="has several columns called 'x'"):
+        await items_of(parquet(path=tmp_path / "in.parquet"))
+
+
 @pytest.mark.parametrize("type", [pa.month_day_nano_interval(), pa.list_(pa.month_day_nano_interval())], ids=str)
 def test_a_type_without_a_form_in_json_is_known_as_such(type):
     with pytest.raises(Formless):

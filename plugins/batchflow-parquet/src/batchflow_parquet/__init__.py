@@ -3,7 +3,8 @@
 arrow                          what is used of pyarrow, with types
 shapes  outputs  columns       a JSON schema into column types; results into typed columns, and rows that do not fit
 hive                           partitions in paths: `tenant=acme/`
-staging  ledger  sink          parts into files that appear whole and once
+staging  ledger                parts into files that appear whole and once
+agreement  sink                files beside those that are there
 values  files  source          records, from row groups that are read batch by batch
 
 Factories are named by path, so that an app which uses none of them does not load pyarrow.

@@ -175,6 +175,7 @@ class _Arrow(Protocol):
 
 class _Parquet(Protocol):
     def ParquetWriter(self, where: BinaryIO, schema: Schema, **options: object) -> Writer: ...  # noqa: N802 -- the library's name
+    def read_schema(self, where: str) -> Schema: ...
     def ParquetFile(self, source: str, **options: object) -> File: ...  # noqa: N802 -- the library's name
 
 

@@ -43,7 +43,7 @@ class Layout:
     def __init__(self, columns: Sequence[Typed], partition_by: Sequence[str]) -> None:
         self._paths = [column for name in partition_by for column in columns if column.name == name]
         self._inner = [column for column in columns if column.name not in partition_by]
-        self._by = tuple(partition_by)
+        self.by = tuple(partition_by)
         self.schema: Schema = pa.schema([(column.name, column.shape.arrow) for column in self._inner])
 
     def sorted(self, rows: Sequence[Result]) -> Sorted:
@@ -63,7 +63,7 @@ class Layout:
         batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         groups: dict[str, list[int]] = {}
         for number, values in enumerate(zip(*(column.values(rows) for column in self._paths), strict=True)):
-            groups.setdefault(path_of(self._by, values), []).append(number)
+            groups.setdefault(path_of(self.by, values), []).append(number)
         if len(groups) < 2:
             return {next(iter(groups), ""): batch}
         return {path: batch.take(pa.array(numbers)) for path, numbers in groups.items()}
@@ -73,7 +73,7 @@ class Layout:
         for column in chain(self._paths, self._inner):
             try:
                 values = column.values([row])
-                if column.name in self._by:
+                if column.name in self.by:
                     step(column.name, values[0])
                 else:
                     pa.array(values, column.shape.arrow)
@@ -109,7 +109,7 @@ def layout(
                 f"partition_by: column {column.name!r} holds numbers with fractions, times or structures, which make no good folders; "
                 "partition by texts, whole numbers, booleans or dates"
             )
-    if len(set(partition_by)) in {len(partition_by) - 1, len(names)}:
+    if len(set(partition_by)) < len(partition_by) or len(partition_by) == len(names):
         raise ValueError("partition_by must name each column once, and leave some for the files")
     return Layout(columns, partition_by)
 

@@ -74,6 +74,8 @@ def _columns(
     lacking = [name for name in wanted or () if name not in names and name not in inside]
     if lacking:
         raise SourceError(f"{found.path} has no column {lacking[0]!r}", hint=f"it has {', '.join((*names, *inside))}")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise SourceError(f"{found.path} has several columns called {twice[0]!r}", hint="rename all of them but one")
     return [(name, _reading(found, file, name)) for name in names if wanted is None or name in wanted]
 
 

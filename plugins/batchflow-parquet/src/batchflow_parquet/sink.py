@@ -6,7 +6,6 @@ Files of several parts could only be put in the place of smaller ones in more th
 see rows twice or not at all. Whoever wants large files makes them of a folder that is whole: one COPY in DuckDB.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from batchflow.plugin import (
     SinkError,
     Written,
 )
+from batchflow_parquet.agreement import objection, visible
 from batchflow_parquet.columns import Layout, layout
 from batchflow_parquet.ledger import SUCCESS, Ledger, Record
 from batchflow_parquet.shapes import Word
@@ -62,7 +62,7 @@ def parquet(
     if_exists: Annotated[
         Literal["error", "append"],
         Doc(
-            "What to do when a run begins and something lies in the folder; `append` leaves it and puts its files beside it."
+            "What to do when a run begins and something lies in the folder; `append` leaves it, asks for the same columns, and puts its files beside it."
         ),
     ] = "error",
     carry: Annotated[Sequence[str] | None, Given(), Doc("The job's carried columns, which `fields` may name.")] = None,
@@ -157,26 +157,27 @@ class ParquetSink:
                 "writes what is missing from the stored answers, for nothing",
             )
         self._path.mkdir(parents=True, exist_ok=True)
-        if context.fresh and not self._append and (other := self._foreign(ledger)):
-            raise SinkError(
-                f"{self._path} holds something already: {other}. Nothing was touched.",
-                hint="choose another folder, such as one of this day, empty it, or set `if_exists: append`: the files of each run have names of their own",
-            )
+        if context.fresh:
+            self._judge_what_exists(ledger)
         ledger.folder.mkdir(parents=True, exist_ok=True)
         ledger.recover()
         for folder in (ledger.folder, *ledger.folder.parents[:3]):
             sync_folder(folder)
 
-    def _foreign(self, ledger: Ledger) -> str | None:
-        """Finds something that is not this run's, nor hidden."""
+    def _judge_what_exists(self, ledger: Ledger) -> None:
+        if self._append:
+            if why := objection(self._path, self._columns.schema, self._columns.by):
+                raise SinkError(
+                    f"cannot append to {self._path}: {why}. Nothing was touched.",
+                    hint="give `fields`, `types` and `partition_by` what the folder has, or choose another folder",
+                )
+            return
         ours = {str(self._path / file.path) for record in ledger.records() for file in record.files}
-        for folder, folders, files in os.walk(self._path):
-            folders[:] = [name for name in folders if not name.startswith(("_", "."))]
-            for name in files:
-                place = os.path.join(folder, name)  # noqa: PTH118 -- compared with many
-                if not name.startswith(("_", ".")) and place not in ours:
-                    return place
-        return None
+        if other := next((name for name in visible(self._path) if name not in ours), None):
+            raise SinkError(
+                f"{self._path} holds something already: {other}. Nothing was touched.",
+                hint="choose another folder, such as one of this day, empty it, or set `if_exists: append`: the files of each run have names of their own",
+            )
 
     def _no_longer_whole(self) -> None:
         """Takes `_SUCCESS` away before a run writes more: whoever waits for it must not read half."""

@@ -24,11 +24,11 @@ from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer, Bad, Result, Usage
 from batchflow.model.state import Binding, Event
-from batchflow.model.units import Doc, Dollars, Given, Mendable, Seconds, Secret, Size
+from batchflow.model.units import Doc, Dollars, Folder, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, ByPage, Params
-from batchflow.ports.check import Check
+from batchflow.ports.check import Check, Shaping
 from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Outgoing, Provider
@@ -67,6 +67,7 @@ __all__ = [
     "Dollars",
     "Event",
     "Failure",
+    "Folder",
     "GiveUp",
     "Given",
     "Idle",
@@ -103,6 +104,7 @@ __all__ = [
     "Seconds",
     "Secret",
     "Secrets",
+    "Shaping",
     "Sink",
     "SinkContext",
     "SinkError",

@@ -12,6 +12,7 @@ from batchflow.config.secrets import Lookups, is_unopened
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
+from batchflow.ports.check import Shaping
 from batchflow.stages import kit
 
 _SUBJECT = re.compile(r"`?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)")
@@ -37,7 +38,7 @@ def build(
 
     Its notifiers are made for who drives it: whoever only looks has nothing to tell, and needs no credentials.
 
-    `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base` and `carry` come from the job.
+    `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base`, `carry` and `output` come from the job.
     """
     made = _made(_Making(job, given, secrets), notifiers=notifiers)
     if made.refused:
@@ -76,6 +77,7 @@ def _made(making: "_Making", *, provider: bool = False, notifiers: bool = False)
     builder = making.made(job.builder)
     checks = [making.made(check) for check in job.checks]
     retry = making.made(job.retry)
+    making.tell_shape(checks)
     sinks = [making.made(outlet.sink) for outlet in job.sinks]
     told = [making.made(heed.notifier) for heed in job.notify] if notifiers else []
     if provider:
@@ -101,8 +103,14 @@ class _Making:
         self._secrets = secrets
         self._guessing = guessing
         """Nobody will use what is made, so what is only said of a secret that stands for another does not count."""
-        self._given = {"base": job.base, "carry": job.rules.carry, **given}
+        self._given = {"base": job.base, "carry": job.rules.carry, "output": None, **given}
         self.refused: list[Fault] = []
+
+    def tell_shape(self, checks: Sequence[Any]) -> None:
+        """Supply, from here on, the schema of what the checks leave in `output`: the last of them has the last word."""
+        for check in checks:
+            if isinstance(check, Shaping):
+                self._given["output"] = check.schema
 
     def made(self, component: Component | None) -> Any:
         """Make one component; None where its factory refuses."""

@@ -235,7 +235,7 @@ jobs:
         "job.yaml:6:26: unknown option `pth`",
         "job.yaml:7:5: `model` is required",
         "job.yaml:8:24: a size is written like 500000, 500kB, 64MB (decimal) or 64MiB (binary)",
-        "job.yaml:9:20: there is no sink `tabel`: did you mean `table`? known: broken, crashes, csv, jsonl, sqlite, stdout, table",
+        "job.yaml:9:20: there is no sink `tabel`: did you mean `table`? known: broken, crashes, csv, jsonl, shaped, sqlite, stdout, table",
         "job.yaml:13:40: should be 'ok', 'dead' or 'all'",
     ]
     assert error.message == "8 problems in job.yaml; nothing was sent and nothing was written"

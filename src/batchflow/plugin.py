@@ -22,6 +22,8 @@ from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPo
 from batchflow.ports.sink import (
     Completing,
     Part,
+    PlainPart,
+    PlainSink,
     Promise,
     Receipt,
     Refusal,
@@ -30,7 +32,7 @@ from batchflow.ports.sink import (
     SinkContext,
     Written,
 )
-from batchflow.ports.source import Source
+from batchflow.ports.source import PlainSource, Source
 
 __all__ = [
     "Accept",
@@ -57,6 +59,9 @@ __all__ = [
     "Params",
     "Part",
     "Pause",
+    "PlainPart",
+    "PlainSink",
+    "PlainSource",
     "Promise",
     "Receipt",
     "Record",

@@ -12,6 +12,7 @@ from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
 from batchflow.stages import kit
+from batchflow.stages.plain import awaited_sink, awaited_source
 
 _SUBJECT = re.compile(r"`?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)")
 _FIELD = re.compile(r"field '([^']+)'")
@@ -58,11 +59,11 @@ def build_provider(job: JobSpec, given: Mapping[str, Any]) -> Any:
 def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False) -> Made:
     """Make whatever of a job can be made. The provider is made only to hear whether it would be refused."""
     making = _Making(job, given)
-    source = making.made(job.source)
+    source = awaited_source(making.made(job.source))
     builder = making.made(job.builder)
     checks = [making.made(check) for check in job.checks]
     retry = making.made(job.retry)
-    sinks = [making.made(outlet.sink) for outlet in job.sinks]
+    sinks = [awaited_sink(making.made(outlet.sink)) for outlet in job.sinks]
     if provider:
         making.made(job.provider)
     return Made(source=source, builder=builder, checks=checks, retry=retry, sinks=sinks, refused=making.refused)

@@ -218,3 +218,29 @@ def test_why_says_who_brings_each_part(shop, house):
     assert parts["sink jsonl"]["by"] == "house (plugins/house.py)"
     assert parts["sink jsonl"]["instead_of"] == ["batchflow.builtin"]
     assert "in place of batchflow.builtin" in shop("plugin", "why", "plain").out
+
+
+STUCK = LAKE.replace(
+    "        return {",
+    """        import threading
+
+        from anyio import to_thread
+
+        await to_thread.run_sync(threading.Event().wait)
+        return {""",
+)
+
+
+def test_a_sink_stuck_in_a_thread_keeps_neither_the_other_job_nor_the_process(shop, house):
+    """As a process of its own: Python waits for such a thread when it ends."""
+    house(house=STUCK)
+    job = shop.folder / "batchflow.yaml"
+    job.write_text(job.read_text().replace("sinks:", "plugin_timeout: 1s\n    sinks:", 1))
+    process = shop.cold("run")  # no fork: a fork of the tests ends in its own way
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == Exit.PAUSED, said
+    assert "house.Lake (plugins/house.py) did not come back within 1 s while it wrote part" in said
+    assert len(shop.lines("2.jsonl")) == 4
+    (shop.folder / "plugins" / "house.py").write_text(LAKE)
+    assert shop("resume", "triage").code == Exit.DELIVERED
+    assert shop.asked == 8

@@ -174,7 +174,11 @@ def test_a_sound_plugin_passes_the_check(shop, house):
         ('Annotated[int, Doc("How deep.")]', "'integer'", "the signature of"),
         ("def register_sinks", "def register_sink", "there is no hook `register_sink`: did you mean `register_sinks`"),
         ("def register_sinks", "async def register_sinks", "`register_sinks` is an async function"),
-        ("def register_sinks(register)", "def register_sinks(regster)", "regster"),
+        (
+            "def register_sinks(register)",
+            "def register_sinks(regster)",
+            "`register_sinks` takes `regster`, which the hook does not give: did you mean `register`",
+        ),
         ("@hookimpl\n", "", "`register_sinks` lacks its `@hookimpl`"),
         ('register("lake", lake)', 'register("lake", "nowhere:lake")', "cannot be loaded from nowhere:lake"),
         (

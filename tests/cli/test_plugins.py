@@ -84,6 +84,35 @@ def test_a_file_that_cannot_be_imported_stops_only_the_job_that_needs_it(shop, h
 
 
 @pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("source", "source: {type: lake}"),
+        ("builder", "request: {type: lake}"),
+        ("check", "checks: [{type: lake}]"),
+        ("retry", "retry: {type: lake}"),
+        ("sink", "sinks: [{type: lake}]"),
+        ("provider", "provider: {type: lake}"),
+    ],
+)
+def test_whatever_the_broken_plugin_was_to_bring_only_its_job_is_refused(shop, house, kind, part):
+    house(house="import no_such_driver")
+    job = shop.folder / "batchflow.yaml"
+    whole = job.read_text().replace("      - {type: lake}\n", "")
+    key = part.partition(":")[0]
+    at = whole.index("  triage:\n") + len("  triage:\n")
+    end = whole.index("  plain:\n")
+    kept = [line for line in whole[at:end].splitlines() if not line.startswith(f"    {key}:")]
+    if key == "sinks":
+        kept = [line for line in kept if not line.startswith("      - ")]
+    job.write_text(f"{whole[:at]}{chr(10).join([f'    {part}', *kept])}\n{whole[end:]}")
+    said = shop("validate")
+    assert said.code == Exit.CONFIG
+    assert f"there is no {kind} `lake`" in said.err
+    assert "plugin house (plugins/house.py) was left out: line 1: ModuleNotFoundError" in said.err
+    assert shop("validate", "plain").code == Exit.DELIVERED
+
+
+@pytest.mark.parametrize(
     ("section", "said"),
     [
         ("[./plugins/hose.py]", ":1:11: plugin file ./plugins/hose.py does not exist"),

@@ -1,6 +1,7 @@
 """Deliver: give one part to one sink, and commit its receipt. A sink that fails holds up only its own parts."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from batchflow.ports.sink import Part, Receipt, Releasing, Sink, Written
 from batchflow.stages.asked import Beat, asked, let_go, where_of
 from batchflow.stages.context import Row
 from batchflow.stages.decline import decline, strangers
-from batchflow.stages.join import CHUNK, Joiner
+from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.mend import mend
 from batchflow.stages.objects import read_footer, read_frames
@@ -94,6 +95,7 @@ async def _felt(rows: AsyncGenerator[Sequence[Result]], beat: Beat) -> AsyncGene
     async for chunk in rows:
         beat.again()
         yield chunk
+        del chunk  # rows may be large, and the next ones are made now
         beat.again()
 
 
@@ -182,27 +184,22 @@ async def rows_for(
     if only is not None:
         fates.dead = {row: fate for row, fate in fates.dead.items() if row in only}
     joiner = Joiner(kit, batch, batch.results)
-    size = await joiner.memory()
-    async with kit.hold(size) as held:
+    async with kit.hold(await joiner.memory()) as held:
         lined: set[int] = set()
-        results = joiner.results(_asked(batch, on, fates, only), ordered=held >= size)
-        try:
+        async with aclosing(joiner.results(_asked(batch, on, fates, only), room=held)) as results:
             async for chunk in results:
                 if on != "ok" and fates.dead:
                     lined.update(result.row for result in chunk if result.row in fates.dead)
                 if not fates.dead and not kit.parts.checks:
                     yield chunk
                     continue
-                checks, final = kit.parts.checks, partial(_finals, kit, chunk, fates)
-                yield (
-                    await kit.parts.aside(checks, f"on the answers from {chunk[0].key!r} on", final) if chunk else chunk
-                )
-        finally:
-            await results.aclose()
+                doing = f"on the answers from {chunk[0].key!r} on" if chunk else ""
+                yield await kit.parts.aside(kit.parts.checks, doing, partial(_finals, kit, chunk, fates))
         if on != "ok":
-            bare = await joiner.bare({row: fate for row, fate in fates.dead.items() if row not in lined})
-            for start in range(0, len(bare), CHUNK):
-                yield bare[start : start + CHUNK]
+            unanswered = {row: fate for row, fate in fates.dead.items() if row not in lined}
+            async with aclosing(joiner.bare(unanswered)) as results:
+                async for chunk in results:
+                    yield chunk
 
 
 def _asked(batch: Batch, on: On, fates: Fates, only: Collection[int] | None) -> set[int] | None:

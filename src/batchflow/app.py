@@ -53,7 +53,7 @@ from batchflow.stages.reopen import refuse_other_account, refuse_other_address, 
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
-from batchflow.stages.wall import of_job
+from batchflow.stages.wall import misgiven, of_job, wall
 
 _log = logging.getLogger("batchflow")
 
@@ -393,9 +393,18 @@ class PriceBooks:
     def price(self, model: str) -> Price | None:
         """Ask each book once per model."""
         if model not in self._known:
-            prices = (book.price(model) for book in self._books)
+            prices = (_asked_price(book, model) for book in self._books)
             self._known[model] = next((price for price in prices if price is not None), None)
         return self._known[model]
+
+
+def _asked_price(book: Prices, model: str) -> Price | None:
+    doing = f"when it was asked for the price of {model}"
+    with wall(book, doing):
+        price = book.price(model)
+    if not isinstance(price, Price | None):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+        raise misgiven(book, doing, price, "a `Price`, or None")
+    return price
 
 
 def _silent(_event: Event) -> None:

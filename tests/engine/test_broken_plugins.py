@@ -12,9 +12,10 @@ import msgspec
 import pytest
 from tests.support.bench import rules
 
+from batchflow.app import PriceBooks
 from batchflow.engine import watchdog
 from batchflow.job import To
-from batchflow.model.errors import BatchflowError
+from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.rules import BatchRules
 from batchflow.model.state import RunState
 from batchflow.plugin import GiveUp, Page, Record
@@ -209,6 +210,14 @@ async def test_the_other_job_finishes_and_the_message_names_the_culprit(bench, b
     assert report is None or report.run.state is RunState.PAUSED
     assert "Culprit" in words, words
     assert said["broken"][0] is not None or words.startswith("job broken: ")
+
+
+@pytest.mark.parametrize("way", [raises_plainly, gives_nonsense_plainly])
+async def test_a_price_book_that_fails_is_named(bench, way):
+    bench.simulate()
+    book = type("Culprit", (), {"price": lambda self, model: way()})()
+    with pytest.raises(PluginError, match=r"^job job: .*Culprit .*the price of claude-haiku-4-5"):
+        await bench.run(bench.job(5), prices=PriceBooks([book]))
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from batchflow.model.errors import (
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.result import Bad, Result, Usage
 from batchflow.model.state import Event
-from batchflow.model.units import Doc, Dollars, Given, Mendable, Seconds, Secret, Size
+from batchflow.model.units import Doc, Dollars, Folder, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, ByPage, Params
-from batchflow.ports.check import Check
+from batchflow.ports.check import Check, Shaping
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
 from batchflow.ports.sink import (
     Completing,
@@ -51,6 +51,7 @@ __all__ = [
     "Dollars",
     "Event",
     "Failure",
+    "Folder",
     "GiveUp",
     "Given",
     "Idle",
@@ -74,6 +75,7 @@ __all__ = [
     "RetryPolicy",
     "Seconds",
     "Secret",
+    "Shaping",
     "Sink",
     "SinkContext",
     "SinkError",

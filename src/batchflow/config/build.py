@@ -11,6 +11,7 @@ from batchflow.config.job import Component, Draft, JobSpec
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
+from batchflow.ports.check import Shaping
 from batchflow.stages import kit
 from batchflow.stages.plain import awaited_sink, awaited_source
 
@@ -32,7 +33,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 def build(job: JobSpec, given: Mapping[str, Any]) -> kit.Parts:
     """Make the parts of a job, all but its provider; or raise `ConfigError` with everything that the factories refuse.
 
-    `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base` and `carry` come from the job.
+    `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base`, `carry` and `output` come from the job.
     """
     made = make(job, given)
     if made.refused:
@@ -63,6 +64,7 @@ def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False) -> Mad
     builder = making.made(job.builder)
     checks = [making.made(check) for check in job.checks]
     retry = making.made(job.retry)
+    making.tell_shape(checks)
     sinks = [awaited_sink(making.made(outlet.sink)) for outlet in job.sinks]
     if provider:
         making.made(job.provider)
@@ -79,8 +81,14 @@ class _Making:
 
     def __init__(self, job: Draft, given: Mapping[str, Any]) -> None:
         self._job = job
-        self._given = {"base": job.base, "carry": job.rules.carry, **given}
+        self._given = {"base": job.base, "carry": job.rules.carry, "output": None, **given}
         self.refused: list[Fault] = []
+
+    def tell_shape(self, checks: Sequence[Any]) -> None:
+        """Supply, from here on, the schema of what the checks leave in `output`: the last of them has the last word."""
+        for check in checks:
+            if isinstance(check, Shaping):
+                self._given["output"] = check.schema
 
     def made(self, component: Component | None) -> Any:
         """Make one component; None where its factory refuses."""

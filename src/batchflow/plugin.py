@@ -37,6 +37,8 @@ from batchflow.ports.secrets import Secrets
 from batchflow.ports.sink import (
     Completing,
     Part,
+    PlainPart,
+    PlainSink,
     Promise,
     Receipt,
     Refusal,
@@ -45,7 +47,7 @@ from batchflow.ports.sink import (
     SinkContext,
     Written,
 )
-from batchflow.ports.source import Source
+from batchflow.ports.source import PlainSource, Source
 
 __all__ = [
     "Accept",
@@ -85,6 +87,9 @@ __all__ = [
     "Params",
     "Part",
     "Pause",
+    "PlainPart",
+    "PlainSink",
+    "PlainSource",
     "Price",
     "Prices",
     "Promise",

@@ -32,7 +32,7 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
 
     place = found(state)
     plugins = Plugins()
-    store = plugins.state_store("sqlite")(path=place / DATABASE)
+    store = plugins.state_store("sqlite")(path=place / DATABASE, looking=True)
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)

@@ -51,7 +51,7 @@ async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: P
     place = found(state)
     blobs: BlobStore = Plugins(entry_points=False).blob_store("folder")(path=place / OBJECTS)
     looked = Looked()
-    async with opened_store(place) as store:
+    async with opened_store(place, looking=not repair) as store:
         findings = await _examined(store, blobs, wanted, looked, quick=quick)
         mending = Mending(store, blobs, place)
         while repair and await mending.anything_of(findings):

@@ -33,7 +33,7 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
     """Follow a record through the run that is meant, or the newest that knows it."""
     place = found(state)
     plugins = Plugins()
-    async with opened_store(place) as store:
+    async with opened_store(place, looking=True) as store:
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1

@@ -273,6 +273,7 @@ class Batchflow:
             seen = await open_seen(kit, run, self._folder / "seen" / run.id)
             reader = Reader(kit, start=run.position, read=books["read"], seen=seen)
             stack.push_async_callback(reader.close)
+            await reader.retell()
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
             driver.stop()

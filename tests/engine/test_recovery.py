@@ -92,9 +92,8 @@ async def test_what_was_packed_is_not_read_again(bench):
     assert set(contexts) == {packed[-1].context.name}
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3])
-async def test_rows_whose_driver_died_before_they_were_marked_are_marked_by_the_next_one(bench, nth):
-    """Killed between the commit that drafted a batch and `on_submit`; the next process reads on behind it."""
+async def test_rows_whose_driver_died_before_they_were_marked_are_marked_by_the_next_one(bench):
+    """Killed between the commit that drafted the second batch and `on_submit`; the next process reads on behind it."""
     sim = bench.simulate()
     path = bench.folder / "claims.db"
     with closing(sqlite3.connect(path)) as database:
@@ -120,7 +119,7 @@ async def test_rows_whose_driver_died_before_they_were_marked_are_marked_by_the_
     def listen(event):
         nonlocal drafted
         drafted += event.kind == "batch.drafted"
-        if event.kind == "batch.drafted" and drafted == nth:
+        if event.kind == "batch.drafted" and drafted == 2:
             raise Killed
 
     with pytest.raises(BaseExceptionGroup):

@@ -47,7 +47,7 @@ from batchflow.ports.state import StateStore
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Outlet, Parts
-from batchflow.stages.mend import refetch
+from batchflow.stages.mend import Unmended, refetch
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
@@ -202,12 +202,11 @@ class Batchflow:
         lease = self._lease(f"run/{run.id}")
         return await reconcile(self._kit(run, job.parts(self._retry), lease), lease, rulings)
 
-    async def refetch(self, job: Job, run: Run, batch: str) -> str:
+    async def refetch(self, job: Job, run: Run, batch: str) -> Unmended | None:
         """Fetch the stored answers of a batch again where they are damaged; say what stands in the way, if anything does."""
         lease = self._lease(f"run/{run.id}")
         kit = self._kit(run, job.parts(self._retry), lease)
-        trouble = await aside(lease, partial(refetch, kit, batch))
-        return trouble.why if trouble is not None else ""
+        return await aside(lease, partial(refetch, kit, batch))
 
     async def results(
         self,

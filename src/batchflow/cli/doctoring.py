@@ -21,7 +21,7 @@ from batchflow.extend.facade import Plugins
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
-from batchflow.reports.agreement import Looked, laws, objects, orphans, strangers
+from batchflow.reports.agreement import Looked, laws, objects, orphans, strangers, without_repair
 from batchflow.reports.findings import Finding, Grade
 from batchflow.reports.paging import every
 from batchflow.reports.runs import find_run
@@ -57,6 +57,7 @@ async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: P
         while repair and await mending.anything_of(findings):
             looked = Looked()
             findings = await _examined(store, blobs, wanted, looked, quick=quick)
+    findings = [without_repair(one) if one.subject in mending.beyond else one for one in findings]
     diagnosis = Diagnosis(
         findings=tuple(findings), repaired=tuple(mending.done), unrepaired=tuple(mending.undone), looked=looked
     )

@@ -4,8 +4,8 @@ They stay where they are, paid for and stored, in a part of their own that waits
 sink again once somebody has mended the target. Sinks of dead letters are told of them like of any other.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 
 from batchflow.machine.batch import Declined, step
 from batchflow.machine.bitmap import bitmap, rows_of
@@ -32,9 +32,11 @@ async def decline(kit: Kit, delivery: Delivery, refused: Sequence[Refusal]) -> l
         generation = 1 + max((setback.generation for setback in setbacks), default=0)
         stepped = step(batch, Declined(good=batch.good - len(lost)))
         steps += [Put(stepped.batch), Count(kit.run, stepped.books)]
-        steps += map(Put, _letters(kit, delivery, batch, lost, generation))
+        told = _told_before(setbacks)
+        steps += map(Put, _letters(kit, delivery, batch, lost, told, generation))
         mourners = [outlet for outlet in kit.parts.outlets if outlet.on == "dead"]
-        steps += deliveries(kit, batch, good=0, dead=len(lost), generation=generation, outlets=mourners)
+        news = sum(one.row not in told for one in lost)
+        steps += deliveries(kit, batch, good=0, dead=news, generation=generation, outlets=mourners)
     return steps
 
 
@@ -44,6 +46,11 @@ def _newly_dead(batch: Batch, refused: Iterable[Refusal], setbacks: Iterable[Set
         return []  # it never had a good row
     dead = {row for one in setbacks if one.decision is Decision.DEAD for row in rows_of(one.rows)}
     return [one for one in refused if one.row not in dead]
+
+
+def _told_before(setbacks: Iterable[Setback]) -> dict[int, int]:
+    """Say in which parts sinks of dead letters were told of rows that were refused before, and are not told again."""
+    return {row: one.generation for one in setbacks if one.word is Word.SINK_ERROR for row in rows_of(one.rows)}
 
 
 def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal]) -> Delivery:
@@ -63,17 +70,30 @@ def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal
     )
 
 
-def _letters(kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], generation: int) -> Iterable[Setback]:
-    """Write the dead letters down, those of one reason together."""
+def _letters(
+    kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], told: Mapping[int, int], generation: int
+) -> Iterable[Setback]:
+    """Write the dead letters down, those of one reason together that are told of in the same part."""
+    parts: dict[int, list[Refusal]] = {}
+    for one in lost:
+        parts.setdefault(told.get(one.row, generation), []).append(one)
+    numbers = count()
+    for part, refused in parts.items():
+        yield from _letters_of(kit, delivery, batch, refused, part, numbers)
+
+
+def _letters_of(
+    kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], generation: int, numbers: Iterator[int]
+) -> Iterable[Setback]:
     groups: dict[str, list[Refusal]] = {}
     for one in lost:
         groups.setdefault(one.why, []).append(one)
     few = list(islice(groups.values(), REASONS))
     many = [one for group in islice(groups.values(), REASONS, None) for one in group]
-    for number, group in enumerate([*few, many] if many else few):
+    for group in [*few, many] if many else few:
         why = group[0].why if group is not many else f"for one of many reasons, such as: {group[0].why}"
         yield Setback(
-            id=f"{delivery.id}/refused/{number}",
+            id=f"{delivery.id}/refused/{next(numbers)}",
             run=kit.run,
             batch=batch.id,
             attempt=0,

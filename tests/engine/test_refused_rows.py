@@ -250,3 +250,20 @@ async def test_a_sink_that_refuses_what_it_was_not_given_is_named(bench):
     async with bench.flow() as flow:
         parts = await every(flow.store, Delivery, {"run": report.run.id, "sink": "odd"})
     assert [part.state for part in parts] == [DeliveryState.PARKED]
+
+
+@pytest.mark.parametrize("mended", [True, False])
+async def test_a_replay_brings_refused_rows_in_their_own_part_only(bench, path, mended):
+    """Else a sink that refuses them once more would never be done, and one that takes them would get them twice."""
+    bench.simulate()
+    execute(path, REFUSING)
+    run = (await bench.run(job(bench, path))).run
+    path.unlink()
+    execute(path, REFUSING.partition(", CHECK")[0] + ")" if mended else REFUSING)
+    async with bench.flow() as flow:
+        report = await flow.replay(job(bench, path), run, "table")
+        await bench.audit(flow.store, report)
+    assert (report.run.state, report.books["dead"]) == (RunState.DONE, 2)
+    assert keys(path) == {f"k{n}" for n in range(30)} - {"k3", "k14"}
+    report = await again(bench, job(bench, path), run)
+    assert (len(keys(path)), report.books["dead"]) == ((30, 0) if mended else (28, 2))

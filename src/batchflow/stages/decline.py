@@ -26,7 +26,8 @@ async def decline(kit: Kit, delivery: Delivery, refused: Sequence[Refusal]) -> l
         return []
     batch = await kit.batch(delivery.batch)
     setbacks = await kit.every(Setback, {"batch": batch.id})
-    steps: list[Step] = [Put(_apart(kit, delivery, batch, refused)), _told(kit, delivery, refused)]
+    number = 1 + max(map(_number, await _siblings(kit, delivery)))
+    steps: list[Step] = [Put(_apart(kit, delivery, batch, refused, number)), _told(kit, delivery, refused)]
     lost = _newly_dead(batch, refused, setbacks)
     if lost:
         generation = 1 + max((setback.generation for setback in setbacks), default=0)
@@ -53,11 +54,30 @@ def _told_before(setbacks: Iterable[Setback]) -> dict[int, int]:
     return {row: one.generation for one in setbacks if one.word is Word.SINK_ERROR for row in rows_of(one.rows)}
 
 
-def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal]) -> Delivery:
+async def rows_of_part(kit: Kit, delivery: Delivery, batch: Batch) -> frozenset[int] | None:
+    """Name the rows of a part, without those that were parted from it and come in parts of their own; None for all."""
+    apart = {
+        row for one in await _siblings(kit, delivery) if _number(one) > _number(delivery) for row in rows_of(one.only)
+    }
+    mine = frozenset(rows_of(delivery.only)) or None
+    return frozenset(range(batch.count) if mine is None else mine) - apart if apart else mine
+
+
+async def _siblings(kit: Kit, delivery: Delivery) -> Sequence[Delivery]:
+    where = {"batch": delivery.batch, "sink": delivery.sink, "generation": delivery.generation}
+    return await kit.every(Delivery, where)
+
+
+def _number(part: Delivery) -> int:
+    """Tell the parts of one batch, sink and generation apart: 0 is the whole, the others are what was refused of it."""
+    return int(part.id.rpartition("/")[2].partition("~")[2] or 0)
+
+
+def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal], number: int) -> Delivery:
     """Make the part of the refused rows. Its name is a new one: the sink knows the old name as written."""
-    name, _, times = delivery.id.partition("~")
+    whole = delivery.id.rpartition("~")[0] if _number(delivery) else delivery.id
     return Delivery(
-        id=f"{name}~{int(times or 0) + 1}",
+        id=f"{whole}~{number}",
         run=kit.run,
         batch=delivery.batch,
         sink=delivery.sink,

@@ -89,13 +89,13 @@ class Batchflow:
         blobs: BlobStore | None = None,
         prices: Prices | None = None,
         retry: RetryPolicy | None = None,
-        plugins: Plugins | None = None,
+        plugins: Plugins | Sequence[object] = (),
         clock: Clock | None = None,
         on_event: Callable[[Event], None] | None = None,
         memory: int = BUDGET,
     ) -> None:
         self._folder = Path(state)
-        self._plugins = plugins or Plugins()
+        self._plugins = plugins if isinstance(plugins, Plugins) else Plugins(plugins)
         self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
         self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
         self.provider = provider or self._plugins.provider("anthropic")()

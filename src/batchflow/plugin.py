@@ -16,7 +16,7 @@ from batchflow.model.state import Event
 from batchflow.model.units import Doc, Dollars, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
-from batchflow.ports.builder import Builder, BuildError, Params
+from batchflow.ports.builder import Builder, BuildError, ByPage, Params
 from batchflow.ports.check import Check
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
 from batchflow.ports.sink import (
@@ -41,6 +41,7 @@ __all__ = [
     "BlobWriter",
     "BuildError",
     "Builder",
+    "ByPage",
     "Check",
     "Completing",
     "Cursor",

@@ -315,8 +315,8 @@ def test_a_denied_distribution_is_not_even_imported(installed, denied):
     ours = Plugins(deny=[denied])
     assert "good" not in ours.sinks()
     assert "good_plugin" not in sys.modules
-    assert [notice.text for notice in ours.notices] == [
-        "plugin good_plugin (batchflow-good 1.2) is denied and was not loaded"
+    assert [str(denied) for denied in ours.denied] == [
+        "plugin good_plugin (batchflow-good 1.2) was not loaded: it is denied"
     ]
 
 

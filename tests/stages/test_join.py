@@ -1,5 +1,6 @@
 """The join: answers meet their records, in source order where there is room, and losers never appear."""
 
+import tracemalloc
 from array import array
 
 import msgspec
@@ -43,8 +44,8 @@ async def part(kit, name, lines, rows):
 
 async def joined(kit, batch: Batch, parts, only=None, *, ordered=True):
     joiner = Joiner(kit, batch, parts)
-    await joiner.memory()
-    chunks = [chunk async for chunk in joiner.results(only, ordered=ordered)]
+    size = await joiner.memory()
+    chunks = [chunk async for chunk in joiner.results(only, room=size if ordered else 0)]
     assert all(chunks)
     return [result for chunk in chunks for result in chunk]
 
@@ -99,5 +100,50 @@ async def test_rows_without_a_line_are_made_from_their_records(kit):
     batch = await drafted(kit, 3)
     joiner = Joiner(kit, batch, [])
     await joiner.memory()
-    (bare,) = await joiner.bare({2: (Word.MISSING, "no line came back")})
+    [[bare]] = [chunk async for chunk in joiner.bare({2: (Word.MISSING, "no line came back")})]
     assert (bare.key, bare.word, bare.error, bare.attempt) == ("key 2", Word.MISSING, "no line came back", 2)
+
+
+BULKY, WEIGHT = 2_000, 10_000
+
+
+async def bulky(kit):
+    """A batch whose records carry 20 MB, and whose short answers came in the opposite order."""
+    async with Pack(kit) as pack:
+        for start in range(0, BULKY, 100):
+            rows = [
+                Row(f"key {n}", f"in:{n}", 1, {"note": f"{n} ".ljust(WEIGHT, "x")}) for n in range(start, start + 100)
+            ]
+            await pack.add([b"{}"] * len(rows), rows)
+        batch = await pack.seal()
+    rows = list(range(BULKY))[::-1]
+    return batch, await part(kit, "results", [line(row, f"text {row}") for row in rows], rows)
+
+
+async def peak_of(results):
+    """How much memory was held at most while results went by, and what they were."""
+    found = []
+    tracemalloc.start()
+    try:
+        async for chunk in results:
+            found += [(result.row, result.key, result.text, result.carried["note"][:5].split()[0]) for result in chunk]
+        return tracemalloc.get_traced_memory()[1], found
+    finally:
+        tracemalloc.stop()
+
+
+async def test_large_carried_columns_are_joined_a_window_at_a_time(kit):
+    batch, results = await bulky(kit)
+    joiner = Joiner(kit, batch, [results])
+    assert await joiner.memory() > 20_000_000
+    held, found = await peak_of(joiner.results(None, room=4_000_000))
+    assert sorted(found) == [(row, f"key {row}", f"text {row}", str(row)) for row in range(BULKY)]
+    assert held < 14_000_000
+
+
+async def test_rows_without_a_line_are_made_a_window_at_a_time(kit):
+    batch, _ = await bulky(kit)
+    fates = dict.fromkeys(range(BULKY), (Word.MISSING, "no line came back"))
+    held, found = await peak_of(Joiner(kit, batch, []).bare(fates))
+    assert found == [(row, f"key {row}", "", str(row)) for row in range(BULKY)]
+    assert held < 14_000_000

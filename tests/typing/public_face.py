@@ -126,7 +126,7 @@ assert_type(Plugins([MyPlugin()]).source("jsonl")(), Source)
 
 
 async def program() -> None:
-    async with Batchflow("state", plugins=Plugins([MyPlugin()]), on_event=print) as flow:
+    async with Batchflow("state", plugins=[MyPlugin()], on_event=print) as flow:
         report = await flow.run(functions, new=True, wait=60.0)
         assert_type(report, Report)
         assert_type(report.run, Run)

@@ -5,7 +5,7 @@ import os
 from batchflow.cli.opening import file_of
 from batchflow.config.build import build_provider
 from batchflow.config.load import load
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 from batchflow.model.errors import BatchflowError
 from batchflow.model.state import Binding, Run
 
@@ -13,7 +13,8 @@ from batchflow.model.state import Binding, Run
 def account_of(run: Run) -> Binding | None:
     """Say as whom the job of a run would come to its provider; None where its file cannot tell."""
     try:
-        spec = load(file_of(run), Plugins(), os.environ, only=(run.job,)).jobs[run.job]
+        file = file_of(run)
+        spec = load(file, plugins_for(file), os.environ, only=(run.job,)).jobs[run.job]
         return build_provider(spec, {}).binding()
     except (BatchflowError, OSError, LookupError):
         return None

@@ -35,6 +35,7 @@ VERBS: tuple[tuple[str, Group, str], ...] = (
     ("init", WRITE, "Write a job file that runs."),
     ("validate", WRITE, "Find every mistake in a job file. Sends and writes nothing."),
     ("describe", WRITE, "List the components there are, and the options of each."),
+    ("plugin", WRITE, "List plugins, check one, or say which part of a job comes from which."),
     ("schema", WRITE, "Print the job file's JSON schema, for editors."),
     ("sim", WRITE, "Serve a simulated Message Batches API on this machine."),
     ("gc", KEEP, "Remove the stored payloads of old finished runs."),
@@ -82,8 +83,9 @@ def _add_foreign(app: App, words: Sequence[str]) -> None:
     verb = next((word for word in words if not word.startswith("-")), "")
     if not verb or any(verb == name for name, _, _ in VERBS):
         return
-    from batchflow.extend.facade import Plugins
+    from batchflow.cli.options import HERE
+    from batchflow.config.plugging import plugins_for
     from batchflow.extend.kinds import Kind
 
-    if offer := Plugins().offers(Kind.COMMAND).get(verb):
+    if offer := plugins_for(HERE).offers(Kind.COMMAND).get(verb):
         app.command(offer.load(), name=verb)

@@ -9,13 +9,13 @@ from batchflow.app import PriceBooks
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import given, split_words
 from batchflow.cli.validate import validate
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 
 
-def check_file(words: Sequence[str], *, json: bool) -> Exit:
+def check_file(words: Sequence[str], *, json: bool, no_plugins: bool = False) -> Exit:
     """Check a job file. Standard input, where it is the source, is looked at in a folder that goes away again."""
     file, names = split_words(words)
-    plugins = Plugins()
+    plugins = plugins_for(file, off=no_plugins)
     prices = PriceBooks([book() for book in plugins.prices()])
     with TemporaryDirectory(prefix="batchflow-") as spool:
         supplied = given(plugins, Path(spool))

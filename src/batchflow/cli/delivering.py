@@ -13,6 +13,7 @@ from batchflow.cli.output import BOLD, RED, remark, styled
 from batchflow.cli.place import DATABASE, found
 from batchflow.config.build import build, build_provider
 from batchflow.config.load import load
+from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ObjectDamaged, SinkError
 from batchflow.model.state import Batch, Run
@@ -31,14 +32,15 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         damaged.append(f"{what}: {damage.message}")
 
     place = found(state)
-    plugins = Plugins()
-    store = plugins.state_store("sqlite")(path=place / DATABASE, looking=True)
+    store = Plugins(entry_points=False).state_store("sqlite")(path=place / DATABASE, looking=True)
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)
         run = await find_run(store, wanted)
         await refuse_cleared(store, run)
-        spec = load(file_of(run), plugins, Keyless(), only=(run.job,)).jobs[run.job]
+        file = file_of(run)
+        plugins = plugins_for(file)
+        spec = load(file, plugins, Keyless(), only=(run.job,)).jobs[run.job]
         flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store)
         await stack.enter_async_context(flow)
         job = as_job(spec, build(spec, given(plugins, place / "spool")))

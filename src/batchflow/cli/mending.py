@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batchflow.cli.opening import Workshop, file_of, read_jobs
 from batchflow.cli.wishes import lent
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 from batchflow.model.errors import BatchflowError, Locked, RunRefused
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
@@ -76,8 +76,9 @@ class Mending:
         self._tried.discard(one.subject)  # it is found once more, as left over
 
     async def _refetched(self, run: Run, batch: str) -> Unmended | None:
-        plugins = Plugins()
-        file = read_jobs(file_of(run), (run.job,), plugins)
+        path = file_of(run)
+        plugins = plugins_for(path)
+        file = read_jobs(path, (run.job,), plugins)
         async with AsyncExitStack() as stack:
             workshop = Workshop(file, plugins=plugins, state=self._place)
             opened = await workshop.opened(file.jobs[run.job], stack, going_on=run)

@@ -17,6 +17,7 @@ from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
 from batchflow.config.load import load, survey
+from batchflow.config.plugging import remarks
 from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
@@ -105,7 +106,7 @@ class Workshop:
 def read_jobs(file: Path, names: Collection[str], plugins: Plugins, env: Mapping[str, str] = os.environ) -> JobFile:
     """Read a job file, and pass on what is worth saying about it."""
     read = load(file, plugins, env, only=names)
-    for warning in (*read.warnings, *(notice.text for notice in plugins.notices)):
+    for warning in (*read.warnings, *remarks(plugins)):
         remark(warning)
     return read
 

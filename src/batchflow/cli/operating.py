@@ -12,7 +12,7 @@ from batchflow.cli.opening import Opened, Workshop, file_of, read_jobs
 from batchflow.cli.output import facts, remark
 from batchflow.cli.place import found
 from batchflow.cli.wishes import driver_of, obeyed, pause_unattended, wish, withdraw
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 from batchflow.extend.near import did_you_mean
 from batchflow.machine.run import LIVE, OPEN, standing
 from batchflow.model.errors import Locked, RunRefused, UserError
@@ -118,8 +118,9 @@ async def _find(place: Path, wanted: str) -> Run:
 
 async def _drive_one(place: Path, run: Run, go: Go, *, json: bool) -> Exit:
     """Open the job of a run as its file is now, and drive the run."""
-    plugins = Plugins()
-    file = read_jobs(file_of(run), (run.job,), plugins)
+    path = file_of(run)
+    plugins = plugins_for(path)
+    file = read_jobs(path, (run.job,), plugins)
     workshop = Workshop(file, plugins=plugins, state=place)
     async with AsyncExitStack() as stack:
         opened = await workshop.opened(file.jobs[run.job], stack, going_on=run)

@@ -18,6 +18,14 @@ NoWait: TypeAlias = Annotated[bool, Parameter(help="Leave as soon as everything 
 Wait: TypeAlias = Annotated[
     str | None, Parameter(help="Stay at most this long (`90s`, `10m`, `2h`), then leave the rest in flight.")
 ]
+JobFile: TypeAlias = Annotated[
+    Path,
+    Parameter(name="--file", help="The job file whose plugins count, too. Default: `batchflow.yaml` here, if any."),
+]
+HERE = Path("batchflow.yaml")
+NoPlugins: TypeAlias = Annotated[
+    bool, Parameter(name="--no-plugins", help="Load no plugins: neither installed ones nor the job file's.")
+]
 RunName: TypeAlias = Annotated[
     str, Parameter(help="A job's name (its last run), `job@last`, or the start of a run's id. Default: the newest run.")
 ]

@@ -17,6 +17,7 @@ from batchflow.cli.output import facts
 from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build, build_provider
 from batchflow.config.job import JobSpec
+from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
 from batchflow.reports.forecast import Forecast, Forecaster, Outlook
 
@@ -29,10 +30,10 @@ VERDICTS = {
 }
 
 
-async def plan(words: Sequence[str], *, json: bool) -> Exit:
+async def plan(words: Sequence[str], *, json: bool, no_plugins: bool = False) -> Exit:
     """Walk each job's source and say what a run would do. A copy of standard input is kept only while it is looked at."""
     file, names = split_words(words)
-    plugins = Plugins()
+    plugins = plugins_for(file, off=no_plugins)
     with TemporaryDirectory(prefix="batchflow-") as spool:
         async with in_one_round(file, names, plugins, Keyless()):
             read = read_jobs(file, names, plugins, Keyless())

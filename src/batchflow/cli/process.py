@@ -4,8 +4,10 @@ import ctypes
 import gc
 import signal
 
-_ARENA_MAX = -8
-"""`M_ARENA_MAX` of glibc's malloc.h."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+"""Their names in glibc's malloc.h begin with `M_`."""
+
+_KEPT = 32 * 1024 * 1024
 
 
 def settle_in() -> None:
@@ -16,6 +18,10 @@ def settle_in() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
     if mallopt is not None:
         mallopt(_ARENA_MAX, 1)
+        # Blocks of half a megabyte come and go all the time. Given back to the system each time, they are cleared, page by
+        # page, before they are had again: 7 % of a run's CPU.
+        mallopt(_MMAP_THRESHOLD, _KEPT)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 def come_to_an_end() -> None:

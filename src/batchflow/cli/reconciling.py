@@ -15,7 +15,7 @@ from batchflow.cli.opening import Workshop, file_of, read_jobs
 from batchflow.cli.output import BOLD, data, facts, remark, styled
 from batchflow.cli.place import found
 from batchflow.cli.wishes import answered, driver_of, wish, withdraw
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 from batchflow.machine.ruling import Absent, Adopt, Claim, GiveUp, Ruling
 from batchflow.machine.run import OPEN
 from batchflow.model.errors import BatchflowError, Locked, UserError
@@ -151,8 +151,9 @@ async def _told(store: StateStore, run: Run, rulings: list[Ruling], lease: Lease
 
 
 async def _done_here(place: Path, run: Run, rulings: list[Ruling]) -> Answer:
-    plugins = Plugins()
-    file = read_jobs(file_of(run), (run.job,), plugins)
+    path = file_of(run)
+    plugins = plugins_for(path)
+    file = read_jobs(path, (run.job,), plugins)
     async with AsyncExitStack() as stack:
         opened = await Workshop(file, plugins=plugins, state=place).opened(file.jobs[run.job], stack, going_on=run)
         return await opened.flow.reconcile(opened.job, run, rulings)

@@ -9,7 +9,7 @@ from batchflow.cli.driving import Driving, Go
 from batchflow.cli.endings import tell_endings
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import Opened, Workshop, in_one_round, read_jobs, split_words
-from batchflow.extend.facade import Plugins
+from batchflow.config.plugging import plugins_for
 from batchflow.extend.quantities import seconds
 from batchflow.model.errors import UserError
 from batchflow.ports.clock import Clock
@@ -23,10 +23,11 @@ async def run_file(
     json: bool = False,
     state: Path | None = None,
     clock: Clock | None = None,
+    no_plugins: bool = False,
 ) -> Exit:
     """Run jobs of a file, all at once."""
     file, names = split_words(words)
-    plugins = Plugins()
+    plugins = plugins_for(file, off=no_plugins)
     async with in_one_round(file, names, plugins):
         read = read_jobs(file, names, plugins)
     workshop = Workshop(read, plugins=plugins, state=state, clock=clock)

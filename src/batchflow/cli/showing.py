@@ -14,6 +14,7 @@ from batchflow.cli.looking import opened_store
 from batchflow.cli.output import facts
 from batchflow.cli.place import OBJECTS, found
 from batchflow.cli.tables import grid, money, request_text, to_stdout
+from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import UserError
 from batchflow.model.state import Run
@@ -32,11 +33,14 @@ NEWEST = 20
 async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit:
     """Follow a record through the run that is meant, or the newest that knows it."""
     place = found(state)
-    plugins = Plugins()
+    loaded: dict[str, Plugins] = {}
     async with opened_store(place, looking=True) as store:
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1
+            plugins = loaded[run.file] = loaded.get(run.file) or (
+                plugins_for(Path(run.file)) if run.file else Plugins()
+            )
             trail = await _tracker(store, place, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))

@@ -11,6 +11,7 @@ import msgspec
 
 from batchflow.cli.exits import Exit
 from batchflow.config.load import Survey, survey
+from batchflow.config.plugging import remarks
 from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ConfigError
@@ -46,20 +47,20 @@ def validate(
             raise
         _say(Finding(file=str(file), ok=False, problems=error.problems or (error.message,)), json=json)
         return Exit.CONFIG
-    _say(_finding(found), json=json)
+    _say(_finding(found, plugins), json=json)
     if not json:
         found.faults.stop()
     return Exit.CONFIG if found.faults.errors else Exit.DELIVERED
 
 
-def _finding(read: Survey) -> Finding:
+def _finding(read: Survey, plugins: Plugins) -> Finding:
     page, errors = read.faults.page, read.faults.errors
     return Finding(
         file=page.shown,
         ok=not errors,
         jobs=tuple(read.drafts),
         problems=tuple(map(page.told, errors)),
-        warnings=tuple(read.faults.warnings),
+        warnings=(*read.faults.warnings, *remarks(plugins)),
     )
 
 

@@ -16,13 +16,14 @@ from batchflow.config.components import Options, Reader
 from batchflow.config.faults import Fault, Faults, Page
 from batchflow.config.job import Draft, JobFile, JobSpec
 from batchflow.config.one_job import KEYS, OneJob
+from batchflow.config.plugging import look_at, with_files
 from batchflow.config.reading import read
 from batchflow.config.tree import Place, Tree, merged
 from batchflow.extend.facade import Plugins
 from batchflow.extend.near import did_you_mean
 from batchflow.model.errors import ConfigError
 
-TOP = ("version", "state", "provider", "defaults", "jobs")
+TOP = ("version", "state", "plugins", "provider", "defaults", "jobs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ORIGIN = Place(1, 1)
 
@@ -47,7 +48,7 @@ def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, o
 def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> Survey:
     """Read what can be read of a job file; raise `ConfigError` only where that is nothing at all."""
     faults = Faults(Page(_shown(path), _text(path)))
-    tree = _whole(faults)
+    tree = with_files(_whole(faults))
     loading = _Loading(path.absolute(), tree, faults, plugins, env)
     jobs = {name: loading.job(name) for name in loading.names(only)}
     drafts = {name: job for name, job in jobs.items() if job is not None}
@@ -66,6 +67,7 @@ class _Loading:
         self._refuse_unknown(tree, TOP)
         self._defaults = self._map("defaults")
         self._refuse_unknown(self._defaults, KEYS)
+        look_at(self._reader(tree), plugins)
 
     def names(self, only: Collection[str]) -> list[str]:
         """Name the jobs to read."""

@@ -39,6 +39,7 @@ def schema(plugins: Plugins) -> Json:
         "type": "object",
         "properties": {
             **_section(sections.file)["properties"],
+            "plugins": {"anyOf": [{"type": "array", "items": {"type": "string"}}, _section(sections.plugins)]},
             "provider": _pointer("provider"),
             "defaults": {**_pointer("job"), "description": "Settings for every job: maps merge, lists replace."},
             "jobs": {"type": "object", "minProperties": 1, "additionalProperties": _pointer("job")},

@@ -3,11 +3,21 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field
 
 from batchflow.model.money import Nano
 from batchflow.model.rules import BatchRules, RetryRules, SubmitRules
 from batchflow.model.units import Doc, Dollars, Seconds, Size
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """The plugins that a job file names."""
+
+    files: tuple[str, ...] = ()
+    allow: frozenset[str] | None = None
+    deny: frozenset[str] = frozenset()
+
 
 BATCH = BatchRules()
 SUBMIT = SubmitRules()
@@ -88,6 +98,20 @@ def job(
 ) -> dict[str, Any]:
     """Single settings of a job."""
     return {"on_duplicate": on_duplicate, "repeat": repeat or ""}
+
+
+def plugins(
+    *,
+    files: Annotated[
+        list[str], Doc("Python files to load as plugins, relative to this file; `*` and `**` stand for many.")
+    ] = [],  # noqa: B006 - configuration is never mutated
+    allow: Annotated[
+        list[str] | None, Doc("The installed plugins that may be loaded, by name or distribution; without it, all.")
+    ] = None,
+    deny: Annotated[list[str], Doc("Plugins that are not loaded.")] = [],  # noqa: B006 - as above
+) -> Listed:
+    """Which plugins the jobs of this file may use. A plain list is `files`."""
+    return Listed(files=tuple(files), allow=None if allow is None else frozenset(allow), deny=frozenset(deny))
 
 
 def file(

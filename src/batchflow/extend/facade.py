@@ -5,15 +5,17 @@ Each plugin's hook is called by itself, so that an error can be laid at its door
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pluggy
 
+from batchflow.extend.admission import Admission
 from batchflow.extend.intake import Intake, call
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
-from batchflow.extend.offers import Broken, Factory, Notice, Offer, Origin
+from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
 from batchflow.model.errors import UnknownComponent
 from batchflow.model.problem import Problem
 from batchflow.model.state import Event
@@ -29,31 +31,52 @@ log = logging.getLogger("batchflow.plugins")
 
 
 class Plugins:
-    """The plugins of one app: the built-in parts, then installed distributions, then objects handed in.
+    """The plugins of one app: the built-in parts, then installed distributions, then files, then objects handed in.
 
-    A later plugin that brings a name again replaces the earlier component, with a notice. An installed plugin that
+    A later plugin that brings a name again replaces the earlier component, with a notice. An installed plugin or a file that
     cannot be taken in is kept in `broken`, and only what needs it fails; an object handed in raises `PluginError` at once.
+    `allow` and `deny` name installed plugins and files; what they keep out is not even imported.
     """
 
     def __init__(
-        self, plugins: Sequence[object] = (), *, entry_points: bool = True, deny: Collection[str] = ()
+        self,
+        plugins: Sequence[object] = (),
+        *,
+        entry_points: bool = True,
+        files: Mapping[str, Path] | None = None,
+        allow: Collection[str] | None = None,
+        deny: Collection[str] = (),
+        admissions: Sequence[Admission] = (),
     ) -> None:
-        self._intake = Intake()
+        own = Admission(allow=None if allow is None else frozenset(allow), deny=frozenset(deny))
+        self._intake = Intake([own, *admissions])
         self._intake.builtin()
         if entry_points:
-            self._intake.installed(deny)
+            self._intake.installed()
+        for shown, file in (files or {}).items():
+            self._intake.file(file, shown)
         for plugin in plugins:
             self._intake.take(plugin, Origin(_name_of(plugin)))
 
     @property
+    def taken(self) -> Sequence[Taken]:
+        """The plugins that were taken in, in the order in which they were: what comes later replaces what came before."""
+        return tuple(self._intake.taken)
+
+    @property
     def notices(self) -> Sequence[Notice]:
-        """What a person should hear about the plugins: replaced names, denied plugins."""
+        """What a person should hear about the plugins: names that were replaced."""
         return tuple(self._intake.notices)
 
     @property
     def broken(self) -> Sequence[Broken]:
-        """The installed plugins that could not be taken in, and why."""
+        """The plugins that could not be taken in, and why."""
         return tuple(self._intake.broken)
+
+    @property
+    def denied(self) -> Sequence[Denied]:
+        """The plugins that may not be loaded, and why."""
+        return tuple(self._intake.denied)
 
     def source(self, name: str) -> Callable[..., Source]:
         """Give the factory of a source."""
@@ -120,11 +143,17 @@ class Plugins:
         known = self.offers(kind)
         if name in known:
             return known[name]
-        left_out = "".join(f"\n{broken}" for broken in self.broken)
+        left_out = "".join(f"\n{one}" for one in (*self.broken, *self._kept_out()))
         raise UnknownComponent(
             f"there is no {kind} `{name}`: {did_you_mean(name, known)}{left_out}",
             hint=f"type `batchflow describe {kind}` to see them all, or install the plugin that brings `{name}`",
         )
+
+    def _kept_out(self) -> Iterator[str]:
+        """Say who was not loaded, those of one reason together."""
+        for reason in dict.fromkeys(denied.reason for denied in self.denied):
+            names = ", ".join(str(denied.by) for denied in self.denied if denied.reason == reason)
+            yield f"not loaded, for {reason}: {names}"
 
     def check_job(self, job: Any) -> list[Problem]:
         """Ask every plugin what is wrong with a job; a plugin that fails to answer is a problem too."""

@@ -1,17 +1,21 @@
 """Taking plugins in: built-in parts first, then what is installed, then what was handed in; all through one door."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pluggy
 
 from batchflow.extend import hooks
+from batchflow.extend.admission import Admission, refusal
+from batchflow.extend.files import Files, failing_line
 from batchflow.extend.inspection import refusals
 from batchflow.extend.kinds import HOOKS, Kind
-from batchflow.extend.offers import Broken, Factory, Notice, Offer, Origin
+from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
 from batchflow.model.errors import PluginError
 
 BUILTIN = "batchflow.builtin"
@@ -20,26 +24,31 @@ BUILTIN = "batchflow.builtin"
 class Intake:
     """The plugins of one app instance: who they are, what they offered, and what was wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, admissions: Sequence[Admission] = ()) -> None:
         self._manager = pluggy.PluginManager(hooks.PROJECT)
         self._manager.add_hookspecs(hooks)
         self._origins: dict[str, Origin] = {}
         self.offers: dict[Kind, dict[str, Offer]] = {kind: {} for kind in Kind}
+        self._admissions = admissions
+        self._files = Files()
+        self.taken: list[Taken] = []
         self.notices: list[Notice] = []
         self.broken: list[Broken] = []
+        self.denied: list[Denied] = []
 
     def builtin(self) -> None:
         """Take in the parts that come in the box."""
         self.take(import_module(BUILTIN), Origin(BUILTIN))
 
-    def installed(self, deny: Collection[str]) -> None:
+    def installed(self) -> None:
         """Take in what installed distributions bring. One that fails is noted, and the others go on."""
         for point in sorted(entry_points(group=hooks.PROJECT), key=lambda point: point.name):
-            origin = _origin_of(point)
-            if point.name in deny or origin.distribution in deny:
-                self.notices.append(Notice(f"plugin {origin} is denied and was not loaded"))
-            else:
-                self._attempt(point, origin)
+            self._attempt(_origin_of(point), partial(_loaded, point), _told)
+
+    def file(self, file: Path, shown: str) -> None:
+        """Take in a plugin that is a file. One that fails is noted, and the others go on."""
+        origin = Origin(file.stem, file=shown)
+        self._attempt(origin, partial(self._files.load, file), partial(failing_line, file))
 
     def take(self, plugin: object, origin: Origin) -> None:
         """Take in one plugin whole, or raise `PluginError` and have none of it."""
@@ -56,6 +65,9 @@ class Intake:
             raise
         for offer in offers:
             self._adopt(offer)
+        callers = self._manager.get_hookcallers(plugin) or ()
+        others = tuple(caller.name for caller in callers if caller.name not in HOOKS.values())
+        self.taken.append(Taken(by=origin, offers=tuple(offers), hooks=others))
 
     def impls(self, hook: str) -> list[pluggy.HookImpl]:
         """List the implementations of a hook, those of earlier plugins first."""
@@ -74,14 +86,16 @@ class Intake:
             hint="mend the plugin or leave it out; nothing was sent by this call",
         )
 
-    def _attempt(self, point: EntryPoint, origin: Origin) -> None:
+    def _attempt(self, origin: Origin, load: Callable[[], object], told: Callable[[BaseException], str]) -> None:
+        if why := refusal(self._admissions, origin):
+            self.denied.append(Denied(origin, why))
+            return
         try:
-            plugin = point.load()
-            self.take(plugin() if isinstance(plugin, type) else plugin, origin)
+            self.take(load(), origin)
         except PluginError as error:
             self.broken.append(Broken(origin, error.message))
-        except Exception as error:  # noqa: BLE001 - an installed plugin may fail in any way; the others must go on
-            self.broken.append(Broken(origin, f"{type(error).__name__}: {error}"))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way; the others must go on
+            self.broken.append(Broken(origin, told(error)))
 
     def _register(self, plugin: object, name: str) -> None:
         try:
@@ -111,6 +125,7 @@ class Intake:
         earlier = family.pop(offer.name, None)
         if earlier is not None:
             self.notices.append(Notice(f"{offer.kind} `{offer.name}` of {offer.by} replaces the one of {earlier.by}"))
+            offer = msgspec.structs.replace(offer, instead_of=(*earlier.instead_of, earlier.by))
         family[offer.name] = offer
 
     def _free_name(self, wanted: str) -> str:
@@ -124,6 +139,8 @@ def call(impl: pluggy.HookImpl, **given: Any) -> Any:
 
 
 def _remember(offers: list[Offer], kind: Kind, by: Origin, name: str, target: Factory | str, /) -> None:
+    if not (callable(target) or isinstance(target, str)):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+        raise TypeError(f"a factory is a function, a class or `module:attribute`, and this is {target!r}")
     offers.append(Offer(kind=kind, name=name, by=by, target=target))
 
 
@@ -133,3 +150,13 @@ def _refused(origin: Origin, reason: str) -> PluginError:
 
 def _origin_of(point: EntryPoint) -> Origin:
     return Origin(point.name, point.dist.name if point.dist else "", point.dist.version if point.dist else "")
+
+
+def _loaded(point: EntryPoint) -> object:
+    """Import what an entry point names; of a class, each app makes an object for itself."""
+    plugin = point.load()
+    return plugin() if isinstance(plugin, type) else plugin
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

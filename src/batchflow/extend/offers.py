@@ -13,14 +13,16 @@ Factory: TypeAlias = Callable[..., Any]
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Which plugin something came from, and which installed distribution brought it."""
+    """Which plugin something came from, and which installed distribution or which file brought it."""
 
     plugin: str
     distribution: str = ""
     version: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
-        return f"{self.plugin} ({self.distribution} {self.version})" if self.distribution else self.plugin
+        whence = self.file or f"{self.distribution} {self.version}".strip()
+        return f"{self.plugin} ({whence})" if whence else self.plugin
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     by: Origin
     target: Factory | str
+    instead_of: tuple[Origin, ...] = ()
+    """Whose components of the same name it replaced, the first one first."""
 
     def load(self) -> Factory:
         """Give the factory, importing it when it was named by path."""
@@ -56,6 +60,24 @@ class Notice(msgspec.Struct, frozen=True):
     """Something about the installed plugins that a person should hear once."""
 
     text: str
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """A plugin that was taken in: what it brings, and which hooks it has besides."""
+
+    by: Origin
+    offers: tuple[Offer, ...]
+    hooks: tuple[str, ...]
+
+
+class Denied(msgspec.Struct, frozen=True):
+    """A plugin that may not be loaded, and was not."""
+
+    by: Origin
+    reason: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.by} was not loaded: {self.reason}"
 
 
 class Broken(msgspec.Struct, frozen=True):

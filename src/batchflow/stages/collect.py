@@ -190,12 +190,12 @@ async def _judge(kit: Kit, batch: Batch, harvest: Harvest, parts: Sequence[Blob]
     if not not_ok and not kit.parts.checks:
         return verdicts
     joiner = Joiner(kit, batch, parts)
-    async with kit.hold(await joiner.memory()):
-        results = joiner.results(None if kit.parts.checks else frozenset(not_ok), ordered=False)
-        async for chunk in results:
+    async with kit.hold(await joiner.memory()) as held:
+        async for chunk in joiner.results(None if kit.parts.checks else frozenset(not_ok), room=held):
             verdicts.take(chunk)
         bare = {row: (Word.MISSING, "no result line came back") for row in not_ok if not harvest.words[row]}
-        verdicts.take(await joiner.bare(bare))
+        async for chunk in joiner.bare(bare):
+            verdicts.take(chunk)
     return verdicts
 
 

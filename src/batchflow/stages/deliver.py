@@ -1,6 +1,7 @@
 """Deliver: give one part to one sink, and commit its receipt. A sink that fails holds up only its own parts."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 
 import msgspec
 
@@ -16,7 +17,7 @@ from batchflow.model.words import Word
 from batchflow.ports.sink import Part, Receipt, Releasing, Sink, Written
 from batchflow.stages.context import Row
 from batchflow.stages.decline import decline, rows_of_part, strangers
-from batchflow.stages.join import CHUNK, Joiner
+from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.mend import mend
 from batchflow.stages.objects import read_footer, read_frames
@@ -149,21 +150,18 @@ async def rows_for(
     if only is not None:
         fates.dead = {row: fate for row, fate in fates.dead.items() if row in only}
     joiner = Joiner(kit, batch, batch.results)
-    size = await joiner.memory()
-    async with kit.hold(size) as held:
+    async with kit.hold(await joiner.memory()) as held:
         lined: set[int] = set()
-        results = joiner.results(_asked(batch, on, fates, only), ordered=held >= size)
-        try:
+        async with aclosing(joiner.results(_asked(batch, on, fates, only), room=held)) as results:
             async for chunk in results:
                 if on != "ok" and fates.dead:
                     lined.update(result.row for result in chunk if result.row in fates.dead)
                 yield [_final(kit, result, fates) for result in chunk] if fates.dead or kit.parts.checks else chunk
-        finally:
-            await results.aclose()
         if on != "ok":
-            bare = await joiner.bare({row: fate for row, fate in fates.dead.items() if row not in lined})
-            for start in range(0, len(bare), CHUNK):
-                yield bare[start : start + CHUNK]
+            unanswered = {row: fate for row, fate in fates.dead.items() if row not in lined}
+            async with aclosing(joiner.bare(unanswered)) as results:
+                async for chunk in results:
+                    yield chunk
 
 
 def _asked(batch: Batch, on: On, fates: Fates, only: Collection[int] | None) -> set[int] | None:

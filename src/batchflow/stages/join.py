@@ -1,10 +1,12 @@
 """Join: result lines meet what their records carried, a chunk at a time.
 
-In source order where the batch fits into memory; else in arrival order, which needs only the context at hand.
+In source order where the batch fits into memory, else in arrival order. Carried columns may be larger than the answers:
+where those of all rows do not fit, a window of rows is joined after the other, and the lines are gone through for each.
 """
 
 from array import array
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from itertools import groupby
 from operator import attrgetter
 
@@ -14,11 +16,15 @@ from batchflow.model.money import Nano
 from batchflow.model.result import Answer, Result
 from batchflow.model.state import Batch
 from batchflow.model.words import BILLED, Word
-from batchflow.stages.context import Row, read_context
+from batchflow.stages.context import Row, decode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.objects import NO_ROW, Footer, read_footer, read_frames
 
 CHUNK = 512
+_OBJECTS = 3
+"""What a record's line grows by when it is decoded, about: small columns take more, large ones less."""
+_ROW = 400
+"""What a row takes besides."""
 
 
 class Joiner:
@@ -29,44 +35,68 @@ class Joiner:
         self._batch = batch
         self._parts = parts
         self._footers: list[Footer] = []
+        self._size = 0
 
     async def memory(self) -> int:
         """Estimate what a join in source order holds at once."""
         self._footers = [await read_footer(self._kit.blobs, part) for part in self._parts]
-        return sum(footer.raw_bytes for footer in self._footers) + 400 * self._batch.count
+        contexts = _in_memory((await read_footer(self._kit.blobs, self._context)).raw_bytes, self._batch.count)
+        self._size = sum(footer.raw_bytes for footer in self._footers) + contexts
+        return self._size
 
-    async def results(self, only: Collection[int] | None, *, ordered: bool) -> AsyncGenerator[list[Result]]:
-        """Yield the rows that have a line, or those of them in `only`."""
-        contexts = await self._contexts()
-        lines = self._in_order(only) if ordered else self._as_received(only)
-        try:
-            async for chunk, rows in lines:
-                yield self._results(self._kit.provider.read(chunk), rows, contexts)
-        finally:
-            await lines.aclose()
+    async def results(self, only: Collection[int] | None, *, room: int) -> AsyncGenerator[list[Result]]:
+        """Yield the rows that have a line, or those of them in `only`, while holding so many bytes, about."""
+        ordered = room >= self._size
+        async with aclosing(self._windows(self._size if ordered else room // 2)) as windows:
+            async for first, contexts in windows:
+                window = range(first, first + len(contexts))
+                lines = self._in_order(only) if ordered else self._as_received(window, only)
+                async with aclosing(lines):
+                    async for chunk, rows in lines:
+                        yield self._results(self._kit.provider.read(chunk), rows, first, contexts)
 
-    async def bare(self, words: dict[int, tuple[Word, str]]) -> list[Result]:
+    async def bare(self, fates: Mapping[int, tuple[Word, str]]) -> AsyncGenerator[list[Result]]:
         """Make results for rows without a line."""
-        if not words:
-            return []
-        contexts = await self._contexts()
-        return [
-            Result(
-                key=contexts[row].key,
-                word=word,
-                attempt=contexts[row].attempt,
-                batch=self._batch.id,
-                row=row,
-                origin=contexts[row].origin,
-                carried=contexts[row].carried,
-                error=why,
-            )
-            for row, (word, why) in words.items()
-        ]
+        if not fates:
+            return
+        async with aclosing(self._windows(0)) as windows:
+            async for first, contexts in windows:
+                rows = [row for row in range(first, first + len(contexts)) if row in fates]
+                for start in range(0, len(rows), CHUNK):
+                    yield [self._bare(row, contexts[row - first], *fates[row]) for row in rows[start : start + CHUNK]]
 
-    async def _contexts(self) -> list[Row]:
+    def _bare(self, row: int, context: Row, word: Word, why: str) -> Result:
+        return Result(
+            key=context.key,
+            word=word,
+            attempt=context.attempt,
+            batch=self._batch.id,
+            row=row,
+            origin=context.origin,
+            carried=context.carried,
+            error=why,
+        )
+
+    @property
+    def _context(self) -> Blob:
         assert self._batch.context is not None
-        return [row async for rows in read_context(self._kit.blobs, self._batch.context) for row in rows]
+        return self._batch.context
+
+    async def _windows(self, room: int) -> AsyncGenerator[tuple[int, list[Row]]]:
+        """Read what records carried, as many rows together as have room, and never less than a frame of them."""
+        first, size = 0, 0
+        contexts: list[Row] = []
+        frames = read_frames(self._kit.blobs, self._context, await read_footer(self._kit.blobs, self._context))
+        async with aclosing(frames):
+            async for lines in frames:
+                more = _in_memory(sum(map(len, lines)), len(lines))
+                if contexts and size + more > room:
+                    yield first, contexts
+                    first, contexts, size = first + len(contexts), [], 0
+                contexts += decode_rows(lines)
+                size += more
+        if contexts:
+            yield first, contexts
 
     async def _placed(self) -> AsyncGenerator[tuple[list[bytes], "array[int]"]]:
         """Stream lines with the row of each; NO_ROW marks lines that lost or were never ours."""
@@ -78,12 +108,19 @@ class Joiner:
                 yield lines, order[start:end] if order is not None else array("I", range(start, end))
                 start = end
 
-    async def _as_received(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], Sequence[int]]]:
-        async for lines, rows in self._placed():
-            kept = [(line, row) for line, row in zip(lines, rows, strict=True) if _kept(row, only)]
-            for start in range(0, len(kept), CHUNK):
-                chunk = kept[start : start + CHUNK]
-                yield [line for line, _ in chunk], [row for _, row in chunk]
+    async def _as_received(
+        self, window: range, only: Collection[int] | None
+    ) -> AsyncGenerator[tuple[list[bytes], Sequence[int]]]:
+        async with aclosing(self._placed()) as placed:
+            async for lines, rows in placed:
+                kept = [
+                    (line, row)
+                    for line, row in zip(lines, rows, strict=True)
+                    if row in window and (only is None or row in only)
+                ]
+                for start in range(0, len(kept), CHUNK):
+                    chunk = kept[start : start + CHUNK]
+                    yield [line for line, _ in chunk], [row for _, row in chunk]
 
     async def _in_order(self, only: Collection[int] | None) -> AsyncGenerator[tuple[list[bytes], Sequence[int]]]:
         none = b""  # no line is empty
@@ -103,7 +140,9 @@ class Joiner:
             if rows:
                 yield [slots[row] for row in rows], rows
 
-    def _results(self, answers: Sequence[Answer], rows: Sequence[int], contexts: Sequence[Row]) -> list[Result]:
+    def _results(
+        self, answers: Sequence[Answer], rows: Sequence[int], first: int, contexts: Sequence[Row]
+    ) -> list[Result]:
         batch = self._batch.id
         return [
             Result(
@@ -124,7 +163,7 @@ class Joiner:
                 list_cost=listed if answer.word in BILLED else 0,
             )
             for answer, row, (paid, listed) in zip(answers, rows, self._costs(answers), strict=True)
-            for context in (contexts[row],)
+            for context in (contexts[row - first],)
         ]
 
     def _costs(self, answers: Sequence[Answer]) -> list[tuple[Nano, Nano]]:
@@ -138,5 +177,6 @@ class Joiner:
         return told
 
 
-def _kept(row: int, only: Collection[int] | None) -> bool:
-    return row != NO_ROW and (only is None or row in only)
+def _in_memory(raw_bytes: int, rows: int) -> int:
+    """Estimate what records take that were so many bytes of lines."""
+    return _OBJECTS * raw_bytes + _ROW * rows

@@ -92,7 +92,8 @@ class LinesWriter:
         """Write what is open as a frame."""
         if not self._open_lines:
             return
-        frame = self._compressor.compress(b"".join(self._open))
+        # Copied, for what zstandard gives keeps the room for the worst case: a mebibyte, however little is in it.
+        frame = bytes(memoryview(self._compressor.compress(b"".join(self._open))))
         self._frames.append((len(frame), self._open_lines))
         self._raw_bytes += self._open_bytes
         self._open, self._open_lines, self._open_bytes = [], 0, 0

@@ -131,8 +131,8 @@ async def _write_off(kit: Kit, setback: Setback, moves: Counter[str]) -> list[St
         return []
     joiner = Joiner(kit, batch, batch.results)
     rows = frozenset(rows_of(setback.rows))
-    async with kit.hold(await joiner.memory()):
-        costs = [one.cost async for chunk in joiner.results(rows, ordered=False) for one in chunk]
+    async with kit.hold(await joiner.memory()) as held:
+        costs = [one.cost async for chunk in joiner.results(rows, room=held) for one in chunk]
     moves["waste"] += sum(costs)
     entry = Entry(
         id=f"{setback.id}/{setback.version}/waste",

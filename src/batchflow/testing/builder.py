@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from batchflow.model.record import Record, Skip
-from batchflow.ports.builder import Builder, BuildError, Inspectable, Params
+from batchflow.ports.builder import Builder, BuildError, ByPage, Inspectable, Params
 
 
 class BuilderContract:
@@ -113,6 +113,25 @@ class BuilderContract:
         if isinstance(builder, Inspectable):
             columns = frozenset(column for record in records for column in record.data)
             assert builder.problems(columns, version="2026-10-21") == []
+
+    def test_a_page_gives_what_its_records_give(self, builder: Builder, records: list[Record]) -> None:
+        if isinstance(builder, ByPage):
+            each = [as_params(builder.build(record)) for record in records]
+            page = [None if made is None else [msgspec.json.decode(made)] for made in builder.build_page(records)]
+            assert len(page) == len(each)
+            assert all(made is None or made == alone for made, alone in zip(page, each, strict=True))
+
+    def test_what_a_page_encodes_is_a_line_without_its_end(self, builder: Builder, records: list[Record]) -> None:
+        if isinstance(builder, ByPage):
+            made = [request for request in builder.build_page(records) if request is not None]
+            assert all(request[:1] + request[-1:] == b"{}" and b"\n" not in request for request in made)
+
+    def test_a_page_leaves_hopeless_records_to_be_refused_one_by_one(
+        self, builder: Builder, records: list[Record], hopeless: list[Record]
+    ) -> None:
+        if isinstance(builder, ByPage) and hopeless:
+            made = builder.build_page([*hopeless, *records])
+            assert not any(made[: len(hopeless)])
 
 
 def requests(built: Params | Sequence[Params]) -> Sequence[Params]:

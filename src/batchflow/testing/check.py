@@ -2,11 +2,22 @@
 
 import copy
 
+import msgspec
 import pytest
 
 from batchflow.model.result import Bad, Result
 from batchflow.model.words import Word
 from batchflow.ports.check import Check
+
+ODD_TEXTS = {
+    "empty": "",
+    "blank": " \n\t ",
+    "every kind of character": "\u0000 \u2028 \ufeff é 漢字 \U0001f469\u200d\U0001f680",
+    "half a table": '{"a": [1, 2',
+    "a megabyte": "x" * 1_000_000,
+    "deeper than anybody reads": "[" * 5_000,
+}
+"""What models have said instead of an answer."""
 
 
 class CheckContract:
@@ -79,6 +90,18 @@ class CheckContract:
         alone = check.check(copy.copy(good[0]))
         verdicts(check, bad)
         assert check.check(copy.copy(good[0])) == alone
+
+    @pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
+    def test_whatever_the_answer_says_there_is_a_verdict(self, check: Check, good: list[Result], text: str) -> None:
+        assert isinstance(check.check(msgspec.structs.replace(good[0], text=text)), Result | Bad)
+
+    def test_carried_columns_come_through(self, check: Check, good: list[Result]) -> None:
+        carrying = [msgspec.structs.replace(result, carried={**result.carried, "__more": "x"}) for result in good]
+        passed = [check.check(result) for result in carrying]
+        assert all("__more" in result.carried for result in passed if isinstance(result, Result))
+
+    def test_reasons_can_be_written_down(self, check: Check, bad: list[Result]) -> None:
+        assert all(msgspec.json.encode(verdict.reasons) for verdict in verdicts(check, bad))
 
 
 def verdicts(check: Check, results: list[Result]) -> list[Bad]:

@@ -92,3 +92,16 @@ class RetryContract:
     def test_an_empty_account_never_buries_rows(self, policy: RetryPolicy) -> None:
         for word in (Word.NO_CREDIT, Word.UNAUTHORIZED):
             assert not isinstance(policy.decide(failure(word, attempt=MANY_ATTEMPTS)), GiveUp)
+
+    @pytest.mark.parametrize("message", ["\u2028 漢字 \U0001f680", "x" * 100_000], ids=["characters", "a long one"])
+    def test_whatever_the_message_says_there_is_a_verdict(self, policy: RetryPolicy, word: Word, message: str) -> None:
+        assert isinstance(policy.decide(failure(word, message=message)), Retry | GiveUp | Accept | Pause)
+
+    def test_a_row_that_carries_nothing_has_a_verdict(self, policy: RetryPolicy, word: Word) -> None:
+        bare = msgspec.structs.replace(failure(word), carried={})
+        assert isinstance(policy.decide(bare), Retry | GiveUp | Accept | Pause)
+
+    def test_what_a_row_carried_stays_as_it_was(self, policy: RetryPolicy, word: Word) -> None:
+        told = failure(word)
+        policy.decide(told)
+        assert told == failure(word)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import Json
+from batchflow.cli.options import Json, NoPlugins
 
 
 def plan(
@@ -12,6 +12,7 @@ def plan(
         str, Parameter(name="FILE JOB", help="The job file (`batchflow.yaml`), then names of jobs (all).")
     ],
     json: Json = False,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Say what a run would send and cost: records, a rendered request, batches, tokens, cost, budget.
 
@@ -23,4 +24,4 @@ def plan(
 
     from batchflow.cli.planning import plan as look
 
-    return anyio.run(partial(look, what, json=json))
+    return anyio.run(partial(look, what, json=json, no_plugins=no_plugins))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import Json, NoWait, State, Wait
+from batchflow.cli.options import Json, NoPlugins, NoWait, State, Wait
 
 
 def run(
@@ -16,6 +16,7 @@ def run(
     wait: Wait = None,
     json: Json = False,
     state: State = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Run the jobs of a file, or go on where they stopped.
 
@@ -28,7 +29,8 @@ def run(
 
     from batchflow.cli.running import run_file
 
-    return anyio.run(partial(run_file, what, new=new, wait=_patience(wait, no_wait=no_wait), json=json, state=state))
+    stay = _patience(wait, no_wait=no_wait)
+    return anyio.run(partial(run_file, what, new=new, wait=stay, json=json, state=state, no_plugins=no_plugins))
 
 
 def _patience(wait: str | None, *, no_wait: bool) -> float | None:

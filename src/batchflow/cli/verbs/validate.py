@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import Json
+from batchflow.cli.options import Json, NoPlugins
 
 
 def validate(
@@ -12,6 +12,7 @@ def validate(
         str, Parameter(name="FILE JOB", help="The job file (`batchflow.yaml`), then names of jobs (all).")
     ],
     json: Json = False,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Find every mistake in a job file, each with its line, and what to write instead. Sends and writes nothing.
 
@@ -19,4 +20,4 @@ def validate(
     """
     from batchflow.cli.checking import check_file
 
-    return check_file(what, json=json)
+    return check_file(what, json=json, no_plugins=no_plugins)

@@ -1,0 +1,220 @@
+"""Plugins of a job file, as the command line sees them: found, contained, listed, checked, kept out."""
+
+import pytest
+
+from batchflow.cli.exits import Exit
+from batchflow.config.plugging import ALLOW, DENY
+
+LAKE = '''
+from typing import Annotated
+
+from batchflow.plugin import Doc, hookimpl
+
+
+class Lake:
+    promise = "at_least_once"
+
+    async def open(self, context, last):
+        pass
+
+    async def write(self, part):
+        return {"rows": [row.key async for rows in part.rows for row in rows]}
+
+    async def close(self):
+        pass
+
+
+def lake(*, depth: Annotated[int, Doc("How deep.")] = 3) -> Lake:
+    """A lake."""
+    return Lake()
+
+
+@hookimpl
+def register_sinks(register):
+    register("lake", lake)
+'''
+
+
+@pytest.fixture
+def house(shop):
+    """A job that needs a plugin beside one that needs none, and room for plugin files."""
+
+    def write(section="[./plugins/*.py]", **files):
+        (shop.folder / "plugins").mkdir(exist_ok=True)
+        for name, text in files.items():
+            (shop.folder / "plugins" / f"{name}.py").write_text(text)
+        shop.write(more="  - {type: lake}")
+        job = shop.folder / "batchflow.yaml"
+        plain = (
+            job.read_text()
+            .partition("  triage:\n")[2]
+            .replace("      - {type: lake}\n", "")
+            .replace("out.jsonl", "2.jsonl")
+        )
+        plain = plain.replace("dead.jsonl", "dead2.jsonl")
+        job.write_text(f"plugins: {section}{job.read_text()}  plain:\n{plain}")
+
+    return write
+
+
+def test_a_job_uses_a_plugin_that_lies_beside_it(shop, house):
+    house(house=LAKE)
+    assert shop("validate").code == Exit.DELIVERED
+    assert shop("plan").code == Exit.DELIVERED
+    assert shop("run").code == Exit.DELIVERED
+    assert "depth: whole number" in shop("describe", "sink", "lake").out
+    assert '"lake"' in shop("schema").out
+    last = shop("show", "k-1")
+    assert last.code == Exit.DELIVERED, last.err
+
+
+def test_a_file_that_cannot_be_imported_stops_only_the_job_that_needs_it(shop, house):
+    house(house=f"import no_such_driver\n{LAKE}")
+    said = shop("validate")
+    assert said.code == Exit.CONFIG
+    assert (
+        "batchflow.yaml:1:11: warning: plugin house (plugins/house.py) was left out: line 1: ModuleNotFoundError"
+        in said.err
+    )
+    assert "there is no sink `lake`" in said.err
+    assert shop("run", "triage").code == Exit.CONFIG
+    assert shop.asked == 0
+    assert shop("run", "plain").code == Exit.DELIVERED
+    assert len(shop.lines("2.jsonl")) == 4
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("[./plugins/hose.py]", ":1:11: plugin file ./plugins/hose.py does not exist"),
+        ("[./plugs/*.py]", ":1:11: no plugin file matches ./plugs/*.py"),
+        ("[./plugins]", ":1:11: ./plugins is a folder"),
+        ("[in.jsonl]", ":1:11: in.jsonl is no plugin: its name should end in .py"),
+        ("{flies: []}", ":1:11: unknown option `flies`"),
+        ("house", ":1:10: `plugins` should be a map"),
+        (
+            "{files: [./plugins/*.py], deny: [hose]}",
+            ":1:42: warning: there is no plugin `hose`: did you mean `house`?",
+        ),
+    ],
+)
+def test_a_slip_in_the_section_is_pointed_at(shop, house, section, said):
+    house(section, house=LAKE)
+    assert f"batchflow.yaml{said}" in shop("validate").err
+
+
+def test_whoever_runs_the_machine_may_keep_plugins_out(shop, house, monkeypatch):
+    house(house="raise RuntimeError('imported')")
+    monkeypatch.setenv(DENY, "house, other")
+    said = shop("validate")
+    assert "not loaded, for it is denied by BATCHFLOW_PLUGINS_DENY: house (plugins/house.py)" in said.err
+    assert "imported" not in said.err
+    monkeypatch.delenv(DENY)
+    monkeypatch.setenv(ALLOW, "")
+    assert "imported" not in shop("validate").err
+
+
+def test_the_files_of_a_job_file_need_not_be_allowed_by_it(shop, house):
+    house("{files: [./plugins/*.py], allow: [batchflow-s3]}", house=LAKE)
+    assert shop("validate").code == Exit.DELIVERED
+
+
+@pytest.mark.parametrize("verb", ["validate", "plan", "run"])
+def test_without_plugins_none_is_imported(shop, house, verb):
+    house(house="open('imported', 'w')")
+    said = shop(verb, "--no-plugins")
+    assert said.code == Exit.CONFIG
+    assert "no plugin is allowed by `--no-plugins`" in said.err
+    assert not (shop.folder / "imported").exists()
+
+
+@pytest.mark.parametrize("words", [["ps"], ["report"], ["doctor"], ["gc"], ["pause"]], ids=" ".join)
+def test_who_only_looks_imports_no_plugin_that_is_not_needed(shop, house, words):
+    house("[./plugins/house.py]", house=LAKE)
+    assert shop("run").code == Exit.DELIVERED
+    (shop.folder / "plugins" / "house.py").write_text("open('imported', 'w')")
+    shop(*words)
+    assert not (shop.folder / "imported").exists()
+
+
+def test_a_replaced_part_is_noticed_by_the_person(shop, house):
+    house(house=LAKE.replace('register("lake"', 'register("csv", lake)\n    register("lake"'))
+    for verb in ("validate", "plan", "run"):
+        assert "sink `csv` of house (plugins/house.py) replaces the one of batchflow.builtin" in shop(verb).err
+
+
+def test_plugins_are_listed_in_load_order_with_those_left_out(shop, house):
+    house("{files: [./plugins/*.py], deny: [shy], allow: []}", house=LAKE, bad="1 / 0", shy=LAKE)
+    listed = shop("plugin", "list", "--json").facts
+    told = {one["name"]: one for one in listed if not one.get("distribution")}
+    assert [one["name"] for one in listed if "order" in one] == ["batchflow.builtin", "house"]
+    assert told["house"] == {"name": "house", "file": "plugins/house.py", "order": 2, "brings": ["sink lake"]}
+    assert told["bad"]["broken"] == "line 1: ZeroDivisionError: division by zero"
+    assert told["shy"]["denied"] == "it is denied by batchflow.yaml"
+    lines = shop("plugin", "list").out
+    assert " 2  house " in lines
+    assert "broken: line 1" in lines
+
+
+def test_a_sound_plugin_passes_the_check(shop, house):
+    house(house=LAKE)
+    said = shop("plugin", "check", "house")
+    assert (said.code, said.out) == (Exit.DELIVERED, "house (plugins/house.py): sound\n")
+    assert shop("plugin", "check", "plugins/house.py").code == Exit.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('Annotated[int, Doc("How deep.")]', "int", "sink `lake`: parameter `depth` has no help"),
+        (': Annotated[int, Doc("How deep.")]', "", "sink `lake`: parameter `depth` has no type"),
+        ('    """A lake."""\n', "", "sink `lake`: the factory has no docstring"),
+        ("async def close", "async def clse", "sink `lake`: Lake has no method `close`"),
+        ("def lake(*, ", "def lake(where, /, *, ", "parameter `where` has no name in a job file"),
+        ('Annotated[int, Doc("How deep.")]', "'integer'", "the signature of"),
+        ("def register_sinks", "def register_sink", "there is no hook `register_sink`: did you mean `register_sinks`"),
+        ("def register_sinks", "async def register_sinks", "`register_sinks` is an async function"),
+        ("def register_sinks(register)", "def register_sinks(regster)", "regster"),
+        ("@hookimpl\n", "", "`register_sinks` lacks its `@hookimpl`"),
+        ('register("lake", lake)', 'register("lake", "nowhere:lake")', "cannot be loaded from nowhere:lake"),
+        (
+            'register("lake", lake)',
+            'register("lake", 7)',
+            "TypeError: a factory is a function, a class or `module:attribute`, and this is 7",
+        ),
+        ('register("lake", lake)', 'raise OSError("no")', "failed in register_sinks: OSError: no"),
+        ("from typing", "import nowhere\nfrom typing", "ModuleNotFoundError"),
+    ],
+)
+def test_the_check_names_what_is_wrong(shop, house, old, new, fault):
+    assert old in LAKE
+    house(house=LAKE.replace(old, new))
+    said = shop("plugin", "check", "house", "--json")
+    assert said.code == Exit.PLUGIN
+    [told] = said.facts
+    assert not told["ok"]
+    assert any(fault in one for one in told["faults"]), told["faults"]
+
+
+def test_a_plugin_that_nobody_knows_is_answered_with_the_nearest(shop, house):
+    house(house=LAKE)
+    said = shop("plugin", "check", "hose")
+    assert said.code == Exit.CONFIG
+    assert "did you mean `house`" in said.err
+
+
+def test_why_says_who_brings_each_part(shop, house):
+    house(house=LAKE.replace('register("lake"', 'register("jsonl", lake)\n    register("lake"'))
+    shop.folder.joinpath("batchflow.yaml").write_text(
+        shop.folder.joinpath("batchflow.yaml")
+        .read_text()
+        .replace(", path: 2.jsonl", "")
+        .replace(", path: dead2.jsonl", "")
+    )
+    [told] = shop("plugin", "why", "plain", "--json").facts
+    parts = {one["part"]: one for one in told["parts"]}
+    assert parts["source"]["by"] == "batchflow.builtin"
+    assert parts["request"]["type"] == "template"
+    assert parts["sink jsonl"]["by"] == "house (plugins/house.py)"
+    assert parts["sink jsonl"]["instead_of"] == ["batchflow.builtin"]
+    assert "in place of batchflow.builtin" in shop("plugin", "why", "plain").out

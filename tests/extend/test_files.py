@@ -1,0 +1,93 @@
+"""Plugins that are files: loaded afresh by each app, without a place on `sys.path`, and contained when they are broken."""
+
+import sys
+
+import pytest
+
+from batchflow.extend.facade import Plugins
+from batchflow.model.errors import UnknownComponent
+
+GOOD = "from batchflow.plugin import hookimpl\n@hookimpl\ndef register_sinks(register): register('{0}', print)\n"
+
+
+@pytest.fixture
+def house(tmp_path):
+    """Write plugin files, and load some of them."""
+
+    def load(*names, **options):
+        return Plugins(entry_points=False, files={name: tmp_path / name for name in names}, **options)
+
+    def write(name, text):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    load.write = write
+    return load
+
+
+def test_a_file_is_a_plugin_and_is_named_by_its_path(house):
+    house.write("a.py", GOOD.format("lake"))
+    plugins = house("a.py")
+    assert str(plugins.sinks()["lake"].by) == "a (a.py)"
+
+
+def test_two_files_of_one_name_are_two_plugins(house):
+    house.write("one/sinks.py", GOOD.format("lake"))
+    house.write("two/sinks.py", GOOD.format("pond"))
+    plugins = house("one/sinks.py", "two/sinks.py")
+    assert {"lake", "pond"} <= set(plugins.sinks())
+    assert [taken.by.file for taken in plugins.taken[1:]] == ["one/sinks.py", "two/sinks.py"]
+
+
+def test_a_file_may_import_its_neighbour_and_sys_path_stays_as_it_was(house):
+    house.write("words.py", "NAME = 'lake'\n")
+    house.write("a.py", "from .words import NAME\n" + GOOD.replace("'{0}'", "NAME"))
+    before = [*sys.path]
+    assert "lake" in house("a.py").sinks()
+    assert sys.path == before
+    assert not {"a", "words"} & set(sys.modules)
+
+
+def test_nothing_is_shared_between_apps(house):
+    house.write("a.py", GOOD.format("lake") + "SEEN = []\n")
+    one = house("a.py")
+    house.write("a.py", GOOD.format("a sea of another size"))
+    other = house("a.py")
+    assert "lake" in one.sinks()
+    assert "lake" not in other.sinks()
+    assert "a sea of another size" in other.sinks()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import sys\nimport no_such_driver\n", "line 2: ModuleNotFoundError: No module named 'no_such_driver'"),
+        ("def broken(:\n", "line 1: SyntaxError: invalid syntax"),
+        ("import sys\n\nsys.exit(3)\n", "line 3: SystemExit: 3"),
+        ("def f():\n    raise KeyError('x')\nf()\n", "line 2: KeyError: 'x'"),
+    ],
+)
+def test_a_file_that_fails_is_told_with_its_line_and_the_others_go_on(house, text, reason):
+    house.write("bad.py", text)
+    house.write("good.py", GOOD.format("lake"))
+    plugins = house("bad.py", "good.py")
+    assert [broken.reason for broken in plugins.broken] == [reason]
+    assert "lake" in plugins.sinks()
+    with pytest.raises(UnknownComponent, match=r"plugin bad \(bad.py\) was left out"):
+        plugins.sink("of the bad one")
+
+
+def test_what_is_not_allowed_is_not_imported(house):
+    house.write("a.py", "raise RuntimeError('imported')\n")
+    plugins = house("a.py", allow=["b"])
+    assert [str(denied) for denied in plugins.denied] == ["plugin a (a.py) was not loaded: it is not among the allowed"]
+    assert not plugins.broken
+
+
+def test_who_replaced_whom_is_remembered_in_the_order_of_loading(house):
+    house.write("a.py", GOOD.format("jsonl"))
+    house.write("b.py", GOOD.format("jsonl"))
+    plugins = house("a.py", "b.py")
+    offer = plugins.sinks()["jsonl"]
+    assert [str(by) for by in (*offer.instead_of, offer.by)] == ["batchflow.builtin", "a (a.py)", "b (b.py)"]
+    assert len(plugins.notices) == 2

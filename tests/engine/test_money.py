@@ -73,6 +73,16 @@ class Nameless:
     def skim(self, lines):
         return [msgspec.structs.replace(answer, model="") for answer in self._provider.skim(lines)]
 
+    def read(self, lines):
+        return [msgspec.structs.replace(answer, model="") for answer in self._provider.read(lines)]
+
+
+async def test_what_a_sink_is_told_of_an_answer_that_names_no_model_is_what_was_booked_for_it(bench):
+    bench.simulate("row:number 1:max_tokens")
+    report = await bench.run(bench.job(20), provider=Nameless(bench.provider()))
+    assert 0 < sum(result.cost for result in [*bench.good, *bench.dead]) == report.books["paid"] - report.books["waste"]
+    assert sum(result.list_cost for result in [*bench.good, *bench.dead]) > 0
+
 
 async def test_a_budget_holds_though_no_answer_names_a_model_that_is_known(bench):
     bench.simulate()

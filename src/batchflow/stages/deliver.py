@@ -19,7 +19,7 @@ from batchflow.model.words import Word
 from batchflow.ports.sink import Part, Receipt, Releasing, Sink, Written
 from batchflow.stages.asked import Beat, asked, let_go, where_of
 from batchflow.stages.context import Row
-from batchflow.stages.decline import decline, strangers
+from batchflow.stages.decline import decline, rows_of_part, strangers
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.mend import mend
@@ -46,7 +46,7 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     if delivery is None or delivery.state is not DeliveryState.DUE:
         return
     batch = await kit.batch(delivery.batch)
-    only = frozenset(rows_of(delivery.only)) or None
+    only = await rows_of_part(kit, delivery, batch)
     rows = rows_for(kit, batch, "dead" if delivery.generation else outlet.on, delivery.generation, only)
     try:
         written = await _written(kit, outlet, delivery, batch, rows)

@@ -38,9 +38,16 @@ class Measured(NamedTuple):
 class Cost(NamedTuple):
     """What one round showed for one side."""
 
-    us: float
+    few: float
+    many: float
+    count: int
     rate: float
     peak_mb: float
+
+    @property
+    def us(self) -> float:
+        """A record's CPU, by this round."""
+        return per_record(self.few, self.many, self.count)
 
 
 @contextmanager
@@ -73,22 +80,32 @@ def measure(side: str, data: Path, count: int) -> Measured:
 def cost(side: str, data: Path, count: int) -> Cost:
     """Weighs a run of many records against one of few."""
     few, many = measure(side, data, FEW), measure(side, data, count)
-    us = (many.cpu - few.cpu) / (count - FEW) * 1e6
-    print(f"  {side:14} {us:7.1f} us   {many.peak_mb:6.1f} MB   {many.seconds:6.1f} s", flush=True)
-    return Cost(us, count / many.seconds, many.peak_mb)
+    told = Cost(few.cpu, many.cpu, count, count / many.seconds, many.peak_mb)
+    print(f"  {side:14} {told.us:7.1f} us   {many.peak_mb:6.1f} MB   {many.seconds:6.1f} s", flush=True)
+    return told
+
+
+def per_record(few: float, many: float, count: int) -> float:
+    """Weighs a long run against a short one, in microseconds a record."""
+    return (many - few) / (count - FEW) * 1e6
+
+
+def least(costs: list[Cost]) -> float:
+    """Weighs the quickest long run against the quickest short one: what disturbs a run only ever adds to it."""
+    return per_record(min(one.few for one in costs), min(one.many for one in costs), costs[0].count)
 
 
 def table(ours: list[Cost], naive: list[Cost], counts: tuple[int, int]) -> None:
     """Prints the least and the median of the rounds."""
     print(f"\n{'':14} {'records':>9} {'us/record':>16} {'records/s':>10} {'peak MB':>8}")
     for name, costs, count in (("batchflow", ours, counts[0]), ("naive", naive, counts[1])):
-        spent = [one.us for one in costs]
+        spent = median(one.us for one in costs)
         rate, peak = max(one.rate for one in costs), max(one.peak_mb for one in costs)
-        print(f"{name:14} {count:9,} {min(spent):7.1f} ({median(spent):.1f}) {rate:10,.0f} {peak:8.0f}")
-    least = min(one.us for one in naive) / min(one.us for one in ours)
+        print(f"{name:14} {count:9,} {least(costs):7.1f} ({spent:.1f}) {rate:10,.0f} {peak:8.0f}")
+    ratio = least(naive) / least(ours)
     paired = median(theirs.us / mine.us for mine, theirs in zip(ours, naive, strict=True))
     print(
-        f"\nA record costs the naive script {least:.1f} times the CPU by the least of each, {paired:.1f} by the median of pairs."
+        f"\nA record costs the naive script {ratio:.1f} times the CPU by the least of each, {paired:.1f} by the median of pairs."
     )
 
 

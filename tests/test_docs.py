@@ -101,7 +101,7 @@ def test_yaml_is_a_sound_job_file_or_a_part_of_one(fence, tmp_path):
         assert FaultPlan.load(file).rules
         return
     file.write_text(as_job_file(fence.text))
-    assert load(file, Plugins(), {"ANTHROPIC_API_KEY": "any"}).jobs
+    assert load(file, Plugins(), {"ANTHROPIC_API_KEY": "any", "HOOK_SECRET": "any"}).jobs
 
 
 @pytest.mark.parametrize("fence", of_kind("python"), ids=repr)

@@ -65,11 +65,10 @@ def test_no_file_names_a_package_index_or_a_persons_machine():
     assert {path.name for path in settings if wrong.search(path.read_text(encoding="utf-8"))} == set()
 
 
-def test_the_s3_extra_brings_the_plugin_and_core_never_imports_its_library():
-    assert PROJECT["project"]["optional-dependencies"]["s3"] == ["batchflow-s3"]
-    assert not [
-        path for path in ROOT.glob("src/**/*.py") if re.search(r"import (aio)?boto|from (aio)?boto", path.read_text())
-    ]
+@pytest.mark.parametrize(("extra", "library"), [("s3", "(aio)?boto"), ("parquet", "pyarrow")])
+def test_an_extra_brings_its_plugin_and_core_never_imports_its_library(extra, library):
+    assert PROJECT["project"]["optional-dependencies"][extra] == [f"batchflow-{extra}"]
+    assert not [path for path in ROOT.glob("src/**/*.py") if re.search(f"(import|from) {library}", path.read_text())]
 
 
 def test_the_pytest_plugin_is_announced():

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from batchflow.app import Batchflow, Report
     from batchflow.extend.facade import Plugins
-    from batchflow.job import Job, To
+    from batchflow.job import Job, Listener, To
     from batchflow.model.rules import BatchRules, Rules, SubmitRules
 
-__all__ = ["BatchRules", "Batchflow", "Job", "Plugins", "Report", "Rules", "SubmitRules", "To"]
+__all__ = ["BatchRules", "Batchflow", "Job", "Listener", "Plugins", "Report", "Rules", "SubmitRules", "To"]
 
 _HOMES = {
     "Batchflow": "batchflow.app",
     "Report": "batchflow.app",
     "Job": "batchflow.job",
+    "Listener": "batchflow.job",
     "Plugins": "batchflow.extend.facade",
     "To": "batchflow.job",
     "BatchRules": "batchflow.model.rules",

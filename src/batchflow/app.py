@@ -24,6 +24,7 @@ from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
 from batchflow.engine.reconciling import reconcile
+from batchflow.engine.telling import Telling
 from batchflow.engine.unready import Unready
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
@@ -68,6 +69,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     run: Run
     books: Mapping[str, int]
     driven: bool = True
+    untold: Sequence[str] = ()
+    """What notifiers could not tell, and why."""
 
 
 class Batchflow:
@@ -145,7 +148,10 @@ class Batchflow:
         verdict = begin(last, config=job.identity(), fingerprint=fingerprint, new=new, repeat=repeat)
         match verdict:
             case AlreadyDone(run=run) | LeftPaused(run=run):
-                return Report(run=run, books=await self.store.books(run.id), driven=False)
+                telling = Telling(self._kit(run, parts, self._lease(f"run/{run.id}")), self._clock)
+                async with telling.beside():
+                    pass  # nothing but to tell what a process that died may not have told
+                return await self._report(run, telling, driven=False)
             case Refuse(run=run, what=what):
                 raise _changed(run, what, await self.store.books(run.id))
             case PickUp(run=run):
@@ -257,13 +263,19 @@ class Batchflow:
             kit = self._kit(run, parts, lease, await self._newest(run))
             kit = replace(kit, parts=replace(parts, outlets=await self._open_sinks(kit, stack, bear=bear)))
             await self._refuse_missing_sinks(kit)
-            await self._begin(kit, run)
-            if first is not None:
-                await first(kit)
-            ended = await self._driven(kit, lease, wait, stack)
+            telling = Telling(kit, self._clock)
+            kit = replace(kit, told=telling.overhearing(kit.told))
+            async with telling.beside():
+                await self._begin(kit, run)
+                if first is not None:
+                    await first(kit)
+                ended = await self._driven(kit, lease, wait, stack)
             if ended.state in {RunState.DONE, RunState.CANCELED}:
                 await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
-            return Report(run=ended, books=await self.store.books(run.id))
+            return await self._report(ended, telling)
+
+    async def _report(self, run: Run, telling: Telling, *, driven: bool = True) -> Report:
+        return Report(run=run, books=await self.store.books(run.id), driven=driven, untold=telling.untold)
 
     async def _driven(self, kit: Kit, lease: DriverLease, wait: float | None, stack: AsyncExitStack) -> Run:
         run = await kit.current()

@@ -2,23 +2,30 @@
 
 Results, for a sink: `json_lines` and `csv_lines` make what it writes. `encode(rows)` gives whole lines in bytes, `head` is
 what a file or an object begins with; `fields` and `carry` mean what they mean everywhere. For what is no file, `cells`
-makes the columns of a row.
+makes the columns of a row; `compile_fields` gives columns with their kinds, for targets that have types. `spelled` makes a
+file's name of a part's, `known` reads a receipt back; `cannot_write` and `sync_folder` are for sinks of local files.
 
 Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plugin says which files there are and how the
-bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. A shelf is
+bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. `folder` is
+the shelf of local files; `paged` carries a generator that blocks into a thread, page by page. A shelf is
 called in threads: one on a network asks its event loop from there (`anyio.from_thread.run`).
 `key_of` and `no_key` judge what is to be a record's key.
 """
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
-from batchflow.builtin.sinks.diagnosis import SAFE
-from batchflow.builtin.sinks.fields import compile_fields
+from batchflow.builtin.sinks.diagnosis import SAFE, cannot_write
+from batchflow.builtin.sinks.fields import Column, Fields, compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, Cells, CsvLines, JsonLines, Lines
+from batchflow.builtin.sinks.names import spelled
+from batchflow.builtin.sinks.receipt import known
+from batchflow.builtin.sinks.redo import sync_folder
 from batchflow.builtin.sources.csv import Csv, dialect
 from batchflow.builtin.sources.encoding import UTF8, checked
 from batchflow.builtin.sources.jsonl import Jsonl
-from batchflow.builtin.sources.shelf import Shelf
+from batchflow.builtin.sources.paged import paged
+from batchflow.builtin.sources.shelf import Folder, Shelf
 from batchflow.builtin.sources.stream import GONE, Stream, entered, shorter
 from batchflow.builtin.sources.tree import Found, fits
 from batchflow.machine.keys import key_of, no_key
@@ -26,23 +33,33 @@ from batchflow.machine.keys import key_of, no_key
 __all__ = [
     "GONE",
     "SAFE",
+    "TABLE_FIELDS",
     "Cells",
+    "Column",
     "Csv",
+    "Fields",
     "Found",
     "Jsonl",
     "Lines",
     "Shelf",
     "Stream",
+    "cannot_write",
     "cells",
+    "compile_fields",
     "csv_lines",
     "csv_records",
     "entered",
     "fits",
+    "folder",
     "json_lines",
     "json_records",
     "key_of",
+    "known",
     "no_key",
+    "paged",
     "shorter",
+    "spelled",
+    "sync_folder",
 ]
 
 LARGEST = 32_000_000
@@ -73,3 +90,8 @@ def csv_records(
 ) -> Csv:
     """Reads the CSV of a shelf as the `csv` source reads a folder's; a wrong delimiter is a `ValueError`."""
     return Csv(shelf, key=key, dialect=dialect(delimiter, encoding, max_record))
+
+
+def folder(path: Path) -> Shelf:
+    """Names the files of a path or pattern, as the sources of files find them."""
+    return Folder(path)

@@ -3,22 +3,37 @@
 from batchflow.extend.hooks import Register, hookimpl
 from batchflow.model.blob import Blob, checked_name, is_name
 from batchflow.model.errors import (
+    BadReply,
     BatchflowError,
+    NoListing,
+    NotifyError,
+    NotifyRefused,
     ObjectDamaged,
+    ProviderError,
+    Refused,
+    ReplyLost,
     SinkError,
     SinkRefused,
     SourceError,
     StoreUnavailable,
+    Unreachable,
 )
+from batchflow.model.money import Price
+from batchflow.model.notification import Notification
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
-from batchflow.model.result import Bad, Result, Usage
-from batchflow.model.state import Event
-from batchflow.model.units import Doc, Dollars, Given, Mendable, Seconds, Secret, Size
+from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
+from batchflow.model.result import Answer, Bad, Result, Usage
+from batchflow.model.state import Binding, Event
+from batchflow.model.units import Doc, Dollars, Folder, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, ByPage, Params
-from batchflow.ports.check import Check
+from batchflow.ports.check import Check, Shaping
+from batchflow.ports.notifier import Notifier
+from batchflow.ports.prices import Prices
+from batchflow.ports.provider import Outgoing, Provider
 from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, RetryPolicy, Verdict
+from batchflow.ports.secrets import Secrets
 from batchflow.ports.sink import (
     Completing,
     Part,
@@ -34,8 +49,11 @@ from batchflow.ports.source import Source
 
 __all__ = [
     "Accept",
+    "Answer",
     "Bad",
+    "BadReply",
     "BatchflowError",
+    "Binding",
     "Blob",
     "BlobStore",
     "BlobWriter",
@@ -49,26 +67,44 @@ __all__ = [
     "Dollars",
     "Event",
     "Failure",
+    "Folder",
     "GiveUp",
     "Given",
     "Idle",
+    "Limits",
+    "ListPage",
     "Mendable",
+    "NoListing",
+    "Notification",
+    "Notifier",
+    "NotifyError",
+    "NotifyRefused",
     "ObjectDamaged",
+    "Outgoing",
     "Page",
     "Params",
     "Part",
     "Pause",
+    "Price",
+    "Prices",
     "Promise",
+    "Provider",
+    "ProviderError",
     "Receipt",
     "Record",
     "Refusal",
+    "Refused",
     "Register",
     "Releasing",
+    "RemoteBatch",
+    "ReplyLost",
     "Result",
     "Retry",
     "RetryPolicy",
     "Seconds",
     "Secret",
+    "Secrets",
+    "Shaping",
     "Sink",
     "SinkContext",
     "SinkError",
@@ -78,9 +114,11 @@ __all__ = [
     "Source",
     "SourceError",
     "StoreUnavailable",
+    "Unreachable",
     "Unreadable",
     "Usage",
     "Verdict",
+    "Weight",
     "Word",
     "Written",
     "checked_name",

@@ -44,6 +44,10 @@ def test_to_import_that_program_is_not_to_run_it(tmp_path):
     assert done.stdout == ""
 
 
+def test_to_look_at_runs_reads_no_job_files(tmp_path):
+    assert imported(["ps", "--state", "."], {"pydantic", "yaml", "jinja2", "anthropic"}, tmp_path) == ["2"]
+
+
 @pytest.mark.parametrize("verb", [name for name, _, _ in VERBS])
 def test_the_help_of_a_verb_imports_none_of_its_work(tmp_path, verb):
     assert imported([verb, "--help"], NOT_FOR_HELP, tmp_path) == ["0"]

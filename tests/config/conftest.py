@@ -68,6 +68,11 @@ def needy(*, engine: Annotated[object, Given()]) -> Made:
     return Made(engine=engine)
 
 
+def shaped(*, output: Annotated[object, Given()] = "not told") -> object:
+    """Has typed columns."""
+    return output
+
+
 def crashes() -> Made:
     """Fails."""
     raise RuntimeError("no driver")
@@ -105,6 +110,7 @@ class Fakes:
     def register_sinks(self, register):
         register("table", table)
         register("crashes", crashes)
+        register("shaped", shaped)
         register("broken", "no_such_module_anywhere:sink")
 
     @hookimpl
@@ -114,8 +120,14 @@ class Fakes:
 
 
 @pytest.fixture
-def plugins():
-    return Plugins([Fakes()], entry_points=False)
+def more():
+    """Plugins beside the fakes."""
+    return []
+
+
+@pytest.fixture
+def plugins(more):
+    return Plugins([Fakes(), *more], entry_points=False)
 
 
 JOB = """\

@@ -1,6 +1,8 @@
 """What `validate` finds out by asking the parts: nothing is sent, nothing is written."""
 
 import json
+from pathlib import Path
+from typing import Annotated
 
 import anyio
 import pytest
@@ -13,7 +15,7 @@ from batchflow.extend.facade import Plugins
 from batchflow.model.errors import SourceError
 from batchflow.model.money import Price
 from batchflow.model.record import Idle, Page, Record, Unreadable
-from batchflow.plugin import hookimpl
+from batchflow.plugin import Folder, hookimpl
 
 JOB = """\
 jobs:
@@ -191,6 +193,36 @@ def test_a_source_that_cannot_be_read_is_told_and_the_sinks_are_looked_at_all_th
 def test_an_output_that_is_a_folder_is_refused(looked, tmp_path):
     (tmp_path / "out" / "o.jsonl").mkdir(parents=True)
     assert looked() == [f"5:33: {tmp_path}/out/o.jsonl is a folder; a file's name is wanted"]
+
+
+def lake(path: Annotated[Path, Folder()]):
+    """Writes many files."""
+    return path
+
+
+@pytest.fixture
+def looked_into(looked):
+    class Lakes:
+        @hookimpl
+        def register_sinks(self, register):
+            register("lake", lake)
+
+    return lambda: looked(JOB.replace("type: jsonl, path: out/o.jsonl", "type: lake, path: out/o"), GOOD, Lakes())
+
+
+def test_an_output_that_is_to_be_a_folder_may_be_one_and_nothing_else(looked_into, tmp_path):
+    assert looked_into() == []
+    (tmp_path / "out" / "o").mkdir(parents=True)
+    assert looked_into() == []
+    (tmp_path / "out" / "o").rmdir()
+    (tmp_path / "out" / "o").write_text("")
+    assert looked_into() == [f"5:32: {tmp_path}/out/o is a file; a folder's name is wanted"]
+
+
+def test_an_output_folder_that_may_not_be_written_is_refused(looked_into, tmp_path):
+    (tmp_path / "out" / "o").mkdir(parents=True)
+    (tmp_path / "out" / "o").chmod(0o500)
+    assert ordinarily(looked_into) == [f"5:32: may not write into {tmp_path}/out/o"]
 
 
 def test_an_output_that_may_not_be_written_is_refused(looked, tmp_path):

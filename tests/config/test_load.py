@@ -35,7 +35,7 @@ def test_a_job_file_is_read_into_components_with_checked_options(loaded, tmp_pat
 def test_a_request_is_a_template_and_the_provider_anthropic_unless_it_says_otherwise(loaded):
     spec = loaded(job("request: {model: m, max_tokens: 3, prompt: hi}")).jobs["triage"]
     assert (spec.builder.type, spec.provider.type, spec.retry.type) == ("template", "anthropic", "standard")
-    assert spec.builder.given == {"base", "filters"}
+    assert spec.builder.given == {"base", "filters", "globals"}
 
 
 def test_sections_become_rules(loaded):
@@ -198,8 +198,8 @@ def test_a_plain_on_is_a_key_and_no_boolean(loaded):
         (job("repeat: yes"), ["6:13: should be 'always'"]),
         (job("checks: [{type: shape}]"), ["6:21: there is no check `shape`: known: schema"]),
         (job("request: {max_tokens: 5, prompt: hi}"), ["4:5: `model` is required"]),
-        (job('request: {type: asks, model: "${env:KEY}"}'), ["4:34: a request may hold no ${env:...} or ${file:...}: it would be stored with what they stand for"]),
-        (job('request: {type: asks, model: m, x: [{y: "a ${file:key}"}]}'), ["4:45: a request may hold no ${env:...} or ${file:...}: it would be stored with what they stand for"]),
+        (job('request: {type: asks, model: "${env:KEY}"}'), ["4:34: a request may hold no ${env:...}, ${file:...} or ${secret:...}: it would be stored with what they stand for"]),
+        (job('request: {type: asks, model: m, x: [{y: "a ${file:key}"}]}'), ["4:45: a request may hold no ${env:...}, ${file:...} or ${secret:...}: it would be stored with what they stand for"]),
         (job("request: {type: asks, model: m, prompt: {file: none.md}}"), ["4:52: file {base}/none.md does not exist"]),
         (job("sinks: [{type: table, path: '/x/${env:NONE}/y'}]"), ["5:37: environment variable NONE is not set"]),
         (job("batch: {max_requests: '${env:NONE}'}"), ["6:28: environment variable NONE is not set"]),
@@ -235,7 +235,7 @@ jobs:
         "job.yaml:6:26: unknown option `pth`",
         "job.yaml:7:5: `model` is required",
         "job.yaml:8:24: a size is written like 500000, 500kB, 64MB (decimal) or 64MiB (binary)",
-        "job.yaml:9:20: there is no sink `tabel`: did you mean `table`? known: broken, crashes, csv, jsonl, sqlite, stdout, table",
+        "job.yaml:9:20: there is no sink `tabel`: did you mean `table`? known: broken, crashes, csv, jsonl, shaped, sqlite, stdout, table",
         "job.yaml:13:40: should be 'ok', 'dead' or 'all'",
     ]
     assert error.message == "8 problems in job.yaml; nothing was sent and nothing was written"

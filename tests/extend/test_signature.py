@@ -96,8 +96,12 @@ def test_secrets_are_wrapped_wherever_they_stand():
         ("columns", 3, "should be text; put it in quotes, or should be a list"),
         ("schema", "x", "should be a map of `name: value`"),
         ("password", "", "should be a text that is not empty: write it like ${env:NAME}"),
-        ("password", "${ENV:KEY}", "is not a reference batchflow knows: write ${env:NAME} or ${file:path}"),
-        ("password", "$KEY", "is not a reference batchflow knows: write ${env:NAME} or ${file:path}"),
+        (
+            "password",
+            "${ENV:KEY}",
+            "is not a reference batchflow knows: write ${env:NAME}, ${file:path} or ${secret:NAME}",
+        ),
+        ("password", "$KEY", "is not a reference batchflow knows: write ${env:NAME}, ${file:path} or ${secret:NAME}"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_told_in_plain_words(option, value, message):

@@ -1,8 +1,7 @@
 """What your company pays for a model that is not on the list, in dollars for a million tokens."""
 
 from batchflow import Plugins
-from batchflow.model.money import Price
-from batchflow.plugin import Register, hookimpl
+from batchflow.plugin import Price, Register, hookimpl
 
 
 class OurPrices:

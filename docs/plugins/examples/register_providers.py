@@ -4,8 +4,7 @@ from typing import Annotated
 
 from batchflow import Plugins
 from batchflow.builtin.anthropic.provider import anthropic
-from batchflow.plugin import Doc, Register, hookimpl
-from batchflow.ports.provider import Provider
+from batchflow.plugin import Doc, Provider, Register, hookimpl
 
 
 def gateway(*, team: Annotated[str, Doc("Who pays.")]) -> Provider:

@@ -3,6 +3,7 @@
 import gzip
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 
 import boto3
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 import zstandard
 from botocore.config import Config
+from botocore.loaders import create_loader
 from servers import KEYS, moto_server, weed_binary, weed_server
 
 numbers = count()
@@ -87,11 +89,25 @@ def keys(monkeypatch, tmp_path) -> None:
         monkeypatch.setenv(name, value)
 
 
-def shelf_at(url: str) -> Shelf:
-    client = boto3.client(
+@pytest.fixture(scope="session", autouse=True)
+def _service_models_read_once() -> Iterator[None]:
+    """AWS's library reads megabytes of JSON for every session: half of what a test with its restarts would cost."""
+    read_once = create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda _path=None: read_once)
+        yield
+
+
+@cache
+def client_of(url: str) -> object:
+    return boto3.client(
         "s3", endpoint_url=url, aws_access_key_id="testing", aws_secret_access_key="testing", region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}),
     )  # fmt: skip
+
+
+def shelf_at(url: str) -> Shelf:
+    client = client_of(url)
     bucket = f"lake-{os.getpid()}-{next(numbers)}"
     client.create_bucket(Bucket=bucket)
     return Shelf(url, bucket, client)

@@ -1,4 +1,4 @@
-"""The parts that come in the box: sources, builders, checks, sinks, stores, the Anthropic provider.
+"""The parts that come in the box: sources, builders, checks, sinks, stores, a webhook, the Anthropic provider.
 
 They know only model, ports and extend, and register through the same door as anybody's plugin; a plugin that registers
 the same name replaces them. Factories are named by path, so that `--help` imports none of them.
@@ -63,3 +63,15 @@ def register_blob_stores(register: Register) -> None:
 def register_prices(register: Register) -> None:
     """Anthropic's price list."""
     register("anthropic", "batchflow.builtin.anthropic.prices:anthropic_prices")
+
+
+@hookimpl
+def register_notifiers(register: Register) -> None:
+    """Signed webhooks."""
+    register("webhook", "batchflow.builtin.notifiers.webhook:webhook")
+
+
+@hookimpl
+def register_secrets(register: Register) -> None:
+    """A folder of files."""
+    register("folder", "batchflow.builtin.secrets.folder:folder")

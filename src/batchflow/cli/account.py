@@ -6,6 +6,7 @@ from batchflow.cli.opening import file_of
 from batchflow.config.build import build_provider
 from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
+from batchflow.config.secrets import is_unopened
 from batchflow.model.errors import BatchflowError
 from batchflow.model.state import Binding, Run
 
@@ -15,6 +16,8 @@ def account_of(run: Run) -> Binding | None:
     try:
         file = file_of(run)
         spec = load(file, plugins_for(file), os.environ, only=(run.job,)).jobs[run.job]
+        if is_unopened(spec.provider.kwargs):
+            return None  # its key is looked up for who drives it
         return build_provider(spec, {}).binding()
     except (BatchflowError, OSError, LookupError):
         return None

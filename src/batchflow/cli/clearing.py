@@ -7,10 +7,10 @@ from batchflow.cli.exits import Exit
 from batchflow.cli.figures import moment_of, size
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import data, facts, remark
-from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.place import found
+from batchflow.cli.stores import opened_objects
 from batchflow.cli.wishes import lent
 from batchflow.engine.ids import uuid7
-from batchflow.extend.facade import Plugins
 from batchflow.extend.quantities import seconds
 from batchflow.model.change import Note
 from batchflow.model.errors import UserError
@@ -28,9 +28,9 @@ async def gc(keep: str, *, really: bool, json: bool, state: Path | None) -> Exit
     async with opened_store(place) as store:
         old = [one async for one in clearable(store, before=before)]
         if really:
-            blobs: BlobStore = Plugins(entry_points=False).blob_store("folder")(path=place / OBJECTS)
-            for one in old:
-                await _clear(store, blobs, one)
+            async with opened_objects(place) as blobs:
+                for one in old:
+                    await _clear(store, blobs, one)
     if json:
         facts(old)
     else:

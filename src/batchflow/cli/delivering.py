@@ -10,11 +10,11 @@ from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count
 from batchflow.cli.opening import as_job, file_of, given
 from batchflow.cli.output import BOLD, RED, remark, styled
-from batchflow.cli.place import DATABASE, found
+from batchflow.cli.place import found
+from batchflow.cli.stores import known, objects_at, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
-from batchflow.extend.facade import Plugins
 from batchflow.model.errors import ObjectDamaged, SinkError
 from batchflow.model.state import Batch, Run
 from batchflow.ports.sink import Part, SinkContext
@@ -32,7 +32,8 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         damaged.append(f"{what}: {damage.message}")
 
     place = found(state)
-    store = Plugins(entry_points=False).state_store("sqlite")(path=place / DATABASE)
+    stores = known(place)
+    store, blobs = state_at(place, stores), objects_at(place, stores)
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)
@@ -41,7 +42,7 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         file = file_of(run)
         plugins = plugins_for(file)
         spec = load(file, plugins, Keyless(), only=(run.job,)).jobs[run.job]
-        flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store)
+        flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store, blobs=blobs)
         await stack.enter_async_context(flow)
         job = as_job(spec, build(spec, given(plugins, place / "spool")))
         sink = plugins.sink("stdout")()

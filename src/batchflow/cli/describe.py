@@ -16,7 +16,17 @@ from batchflow.extend.signature import Parameter, Spec
 from batchflow.model.errors import PluginError, UnknownComponent
 
 WIDTH = 100
-CONFIGURED = (Kind.SOURCE, Kind.BUILDER, Kind.CHECK, Kind.RETRY, Kind.SINK, Kind.PROVIDER)
+CONFIGURED = (
+    Kind.SOURCE,
+    Kind.BUILDER,
+    Kind.CHECK,
+    Kind.RETRY,
+    Kind.SINK,
+    Kind.PROVIDER,
+    Kind.NOTIFIER,
+    Kind.SECRET_STORE,
+    Kind.LOADER,
+)
 """The kinds that a job file configures; they are what is listed when nothing is named."""
 
 

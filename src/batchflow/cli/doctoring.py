@@ -14,10 +14,10 @@ from batchflow.cli.figures import count, size
 from batchflow.cli.looking import opened_store
 from batchflow.cli.mending import Mending
 from batchflow.cli.output import BOLD, RED, data, facts, remark, styled
-from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.place import found
+from batchflow.cli.stores import opened_objects
 from batchflow.cli.wishes import driver_of
 from batchflow.engine.lease import is_dead
-from batchflow.extend.facade import Plugins
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
@@ -49,9 +49,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: Path | None) -> Exit:
     """Examine, mend if that is wanted, and say what is left."""
     place = found(state)
-    blobs: BlobStore = Plugins(entry_points=False).blob_store("folder")(path=place / OBJECTS)
     looked = Looked()
-    async with opened_store(place) as store:
+    async with opened_objects(place) as blobs, opened_store(place) as store:
         findings = await _examined(store, blobs, wanted, looked, quick=quick)
         mending = Mending(store, blobs, place)
         while repair and await mending.anything_of(findings):

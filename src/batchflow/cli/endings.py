@@ -34,6 +34,8 @@ async def _one(ended: Ended, *, json: bool, hints: bool) -> RunReport | None:
         remark(_left_alone(ended.report, await _answered_elsewhere(ended.opened.flow, ended.report.run)))
     elif not json:
         _show(found)
+    for line in ended.report.untold:
+        remark(f"notice: {line}")
     for line in next_steps(ended.report, interrupted=ended.interrupted) if hints else ():
         remark(f"{styled('next:', BOLD)}  {line}")
     return found

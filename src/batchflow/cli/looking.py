@@ -7,8 +7,8 @@ from pathlib import Path
 from batchflow.cli.exits import Exit
 from batchflow.cli.output import facts as write_facts
 from batchflow.cli.output import remark
-from batchflow.cli.place import DATABASE, found
-from batchflow.extend.facade import Plugins
+from batchflow.cli.place import found
+from batchflow.cli.stores import known, state_at
 from batchflow.model.state import Run
 from batchflow.ports.state import StateStore
 from batchflow.reports.ledger import report as gather
@@ -21,7 +21,7 @@ FEW = 20
 @asynccontextmanager
 async def opened_store(place: Path) -> AsyncGenerator[StateStore]:
     """Open the state store of a folder, with no provider and no job."""
-    store: StateStore = Plugins(entry_points=False).state_store("sqlite")(path=place / DATABASE)
+    store = state_at(place, known(place))
     await store.open()
     try:
         yield store

@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 
 from batchflow.app import Batchflow, PriceBooks
+from batchflow.cli.environment import Keyless
 from batchflow.cli.output import remark
-from batchflow.cli.place import DATABASE, beside
+from batchflow.cli.place import beside, is_place
+from batchflow.cli.stores import objects_at, remember, settled, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
 from batchflow.config.load import load, survey
 from batchflow.config.plugging import remarks
+from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
@@ -64,6 +67,7 @@ class Workshop:
         self.plugins = plugins
         self.place = beside(file.path, asked=state, written=file.state)
         self._clock = clock
+        self._secrets = Lookups(file.secrets, plugins)
 
     async def opened(
         self, spec: JobSpec, stack: AsyncExitStack, *, new: bool = False, going_on: Run | None = None
@@ -71,22 +75,34 @@ class Workshop:
         """Open one job, to begin with it or to go on. What is wrong with it is found before a folder is made."""
         ears = Ears()
         async with in_one_round(self.file.path, self.file.jobs, self.plugins):
-            provider = build_provider(spec, {})
-        flow = Batchflow(self.place, provider=provider, plugins=self.plugins, clock=self._clock, on_event=ears)
+            provider = build_provider(spec, {}, self._secrets)
+        stores = await settled(self.place, self.file.stores, self.file.path)
+        flow = Batchflow(
+            self.place,
+            provider=provider,
+            store=state_at(self.place, stores, self.plugins),
+            blobs=objects_at(self.place, stores, self.plugins),
+            plugins=self.plugins,
+            clock=self._clock,
+            on_event=ears,
+        )
         before: Sequence[Run] = ()
-        is_known = (self.place / DATABASE).exists()
+        is_known = is_place(self.place)
         if is_known:
+            remember(self.place, self.file.stores, self.file.path)
             await stack.enter_async_context(flow)
             going_on = going_on or await self._unfinished(flow, spec, new=new)
             before = await self._runs(flow, spec, before=going_on)
         supplied = given(self.plugins, self._spool(spec, before))
         if going_on is None:
             async with in_one_round(self.file.path, self.file.jobs, self.plugins):
-                parts = build(spec, supplied)
+                parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
                 await refuse_unsound(spec, parts, self.plugins)
         else:
-            parts = build(spec, supplied)  # what is read already may be gone: the source is not looked at again
+            # What is read already may be gone: the source is not looked at again.
+            parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
         if not is_known:
+            remember(self.place, self.file.stores, self.file.path)
             await stack.enter_async_context(flow)
         return Opened(spec=spec, job=as_job(spec, parts), flow=flow, ears=ears, going_on=going_on)
 
@@ -122,7 +138,13 @@ async def in_one_round(
         read = survey(file, plugins, env, only=names)
         prices = PriceBooks([book() for book in plugins.prices()])
         with TemporaryDirectory(prefix="batchflow-") as spool:
-            await look_into(read, plugins=plugins, prices=prices, given=given(plugins, Path(spool)))
+            await look_into(
+                read,
+                plugins=plugins,
+                prices=prices,
+                given=given(plugins, Path(spool)),
+                notifiers=not isinstance(env, Keyless),
+            )
         read.faults.stop()
         raise met from None
 
@@ -137,7 +159,7 @@ def split_words(words: Sequence[str]) -> tuple[Path, list[str]]:
 
 def given(plugins: Plugins, spool: Path) -> dict[str, Any]:
     """What the app supplies to factories that ask for it by name."""
-    return {"filters": plugins.filters(), "spool": spool}
+    return {"filters": plugins.filters(), "globals": plugins.globals(), "spool": spool}
 
 
 def as_job(spec: JobSpec, parts: Parts) -> Job:
@@ -149,6 +171,7 @@ def as_job(spec: JobSpec, parts: Parts) -> Job:
         sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
         checks=parts.checks,
         retry=parts.retry,
+        notify=parts.listeners,
         rules=parts.rules,
         file=str(spec.file),
         config=spec.config,

@@ -9,6 +9,8 @@ from batchflow.model.errors import UserError
 NAME = ".batchflow"
 DATABASE = "state.db"
 OBJECTS = "objects"
+STORES = "stores.json"
+"""Where a folder remembers stores that are not in it."""
 HOME = "BATCHFLOW_HOME"
 
 
@@ -22,7 +24,7 @@ def found(asked: Path | None) -> Path:
     """Find the folder to look into, upward from here, and say on standard error which it is."""
     home = os.environ.get(HOME)
     chosen = asked or (Path(home) if home else None) or _upward()
-    if not (chosen / DATABASE).is_file():
+    if not is_place(chosen):
         raise UserError(
             f"there are no runs in {chosen}: it holds no {DATABASE}",
             hint="`batchflow run` makes one; `--state FOLDER` or BATCHFLOW_HOME names another",
@@ -31,10 +33,15 @@ def found(asked: Path | None) -> Path:
     return chosen
 
 
+def is_place(folder: Path) -> bool:
+    """Tell whether runs were kept in a folder, or through it."""
+    return (folder / DATABASE).is_file() or (folder / STORES).is_file()
+
+
 def _upward() -> Path:
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / NAME / DATABASE).is_file():
+        if is_place(folder / NAME):
             return folder / NAME
     raise UserError(
         f"there is no {NAME} folder in {here} or above it, so there are no runs to look at",

@@ -197,6 +197,8 @@ def _parts(job: Draft) -> Iterator[Brought]:
         yield _brought(f"sink {outlet.name}", outlet.sink)
     if job.provider is not None:
         yield _brought("provider", job.provider)
+    for heed in job.notify:
+        yield _brought(f"notifier {heed.name}", heed.notifier)
 
 
 def _brought(part: str, component: Component) -> Brought:

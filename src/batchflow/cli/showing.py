@@ -8,16 +8,22 @@ from rich.padding import Padding
 from rich.text import Text
 
 from batchflow.app import PriceBooks
+from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, moment_of
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import facts
-from batchflow.cli.place import OBJECTS, found
+from batchflow.cli.place import found
+from batchflow.cli.stores import opened_objects
 from batchflow.cli.tables import grid, money, request_text, to_stdout
+from batchflow.config.build import build_provider
+from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
+from batchflow.extend.signature import Spec
 from batchflow.model.errors import UserError
 from batchflow.model.state import Run
+from batchflow.ports.blobs import BlobStore
 from batchflow.ports.provider import Provider
 from batchflow.ports.state import StateStore
 from batchflow.reports.housekeeping import refuse_cleared
@@ -34,14 +40,14 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
     """Follow a record through the run that is meant, or the newest that knows it."""
     place = found(state)
     loaded: dict[str, Plugins] = {}
-    async with opened_store(place) as store:
+    async with opened_objects(place) as blobs, opened_store(place) as store:
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1
             plugins = loaded[run.file] = loaded.get(run.file) or (
                 plugins_for(Path(run.file)) if run.file else Plugins()
             )
-            trail = await _tracker(store, place, plugins, run).follow(run, key)
+            trail = await _tracker(store, blobs, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))
                 return Exit.DELIVERED
@@ -66,17 +72,23 @@ async def _runs(store: StateStore, wanted: str) -> AsyncGenerator[Run]:
         yield run
 
 
-def _tracker(store: StateStore, place: Path, plugins: Plugins, run: Run) -> Tracker:
-    blobs = plugins.blob_store("folder")(path=place / OBJECTS)
+def _tracker(store: StateStore, blobs: BlobStore, plugins: Plugins, run: Run) -> Tracker:
     prices = PriceBooks([book() for book in plugins.prices()])
     return Tracker(store, blobs, reader(plugins, run), prices)
 
 
 def reader(plugins: Plugins, run: Run) -> Provider:
-    """Make the provider that can read a run's answers. It needs no key, for nothing is sent."""
+    """Make the provider that can read a run's answers. It needs no key, for nothing is sent.
+
+    One that cannot be made without options is given those of the job file, with something in the place of its secrets.
+    """
     name = shown(run.summary).provider.type
+    factory = plugins.provider(name)
     try:
-        return plugins.provider(name)()
+        if run.file and any(option.required for option in Spec.of(factory).parameters.values()):
+            spec = load(Path(run.file), plugins, Keyless(), only=(run.job,)).jobs[run.job]
+            return build_provider(spec, {})
+        return factory()
     except (TypeError, ValueError) as error:
         raise UserError(
             f"provider `{name}` cannot be made to read the answers of run {run.id[:SHORT]}: {error}"

@@ -8,9 +8,11 @@ import msgspec
 
 from batchflow.config.faults import Fault, refusal
 from batchflow.config.job import Component, Draft, JobSpec
+from batchflow.config.secrets import Lookups, is_unopened
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
+from batchflow.ports.check import Shaping
 from batchflow.stages import kit
 
 _SUBJECT = re.compile(r"`?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)")
@@ -25,47 +27,65 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     checks: Sequence[Any]
     retry: Any
     sinks: Sequence[Any]
+    notifiers: Sequence[Any]
     refused: Sequence[Fault]
 
 
-def build(job: JobSpec, given: Mapping[str, Any]) -> kit.Parts:
+def build(
+    job: JobSpec, given: Mapping[str, Any], *, notifiers: bool = False, secrets: Lookups | None = None
+) -> kit.Parts:
     """Make the parts of a job, all but its provider; or raise `ConfigError` with everything that the factories refuse.
 
-    `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base` and `carry` come from the job.
+    Its notifiers are made for who drives it: whoever only looks has nothing to tell, and needs no credentials.
+
+    `given` holds what the app supplies by name: `filters`, `spool`, `clock` ...; `base`, `carry` and `output` come from the job.
     """
-    made = make(job, given)
+    made = _made(_Making(job, given, secrets), notifiers=notifiers)
     if made.refused:
         raise refusal(job.page, made.refused)
     outlets = [
         kit.Outlet(name=outlet.name, sink=sink, on=outlet.on)
         for outlet, sink in zip(job.sinks, made.sinks, strict=True)
     ]
+    listeners = [
+        kit.Listener(name=heed.name, notifier=notifier, on=heed.on, dead=heed.dead, patience=heed.patience)
+        for heed, notifier in zip(job.notify, made.notifiers, strict=False)
+    ]
     return kit.Parts(
         name=job.name, source=made.source, builder=made.builder, outlets=outlets, retry=made.retry,
-        checks=made.checks, rules=job.rules,
+        checks=made.checks, rules=job.rules, listeners=listeners,
     )  # fmt: skip
 
 
-def build_provider(job: JobSpec, given: Mapping[str, Any]) -> Any:
-    """Make the provider of a job."""
-    making = _Making(job, given)
+def build_provider(job: JobSpec, given: Mapping[str, Any], secrets: Lookups | None = None) -> Any:
+    """Make the provider of a job. Without `secrets`, what it reveals of any only stands for it."""
+    making = _Making(job, given, secrets)
     provider = making.made(job.provider)
     if making.refused:
         raise refusal(job.page, making.refused)
     return provider
 
 
-def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False) -> Made:
+def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False, notifiers: bool = False) -> Made:
     """Make whatever of a job can be made. The provider is made only to hear whether it would be refused."""
-    making = _Making(job, given)
+    return _made(_Making(job, given, guessing=True), provider=provider, notifiers=notifiers)
+
+
+def _made(making: "_Making", *, provider: bool = False, notifiers: bool = False) -> Made:
+    job = making.job
     source = making.made(job.source)
     builder = making.made(job.builder)
     checks = [making.made(check) for check in job.checks]
     retry = making.made(job.retry)
+    making.tell_shape(checks)
     sinks = [making.made(outlet.sink) for outlet in job.sinks]
+    told = [making.made(heed.notifier) for heed in job.notify] if notifiers else []
     if provider:
         making.made(job.provider)
-    return Made(source=source, builder=builder, checks=checks, retry=retry, sinks=sinks, refused=making.refused)
+    return Made(
+        source=source, builder=builder, checks=checks, retry=retry, sinks=sinks, notifiers=told,
+        refused=making.refused,
+    )  # fmt: skip
 
 
 def placed(component: Component, message: str) -> Problem:
@@ -76,17 +96,34 @@ def placed(component: Component, message: str) -> Problem:
 class _Making:
     """Calls factories and keeps what they refuse, so that all of it is told at once."""
 
-    def __init__(self, job: Draft, given: Mapping[str, Any]) -> None:
-        self._job = job
-        self._given = {"base": job.base, "carry": job.rules.carry, **given}
+    def __init__(
+        self, job: Draft, given: Mapping[str, Any], secrets: Lookups | None = None, *, guessing: bool = False
+    ) -> None:
+        self.job = job
+        self._secrets = secrets
+        self._guessing = guessing
+        """Nobody will use what is made, so what is only said of a secret that stands for another does not count."""
+        self._given = {"base": job.base, "carry": job.rules.carry, "output": None, **given}
         self.refused: list[Fault] = []
+
+    def tell_shape(self, checks: Sequence[Any]) -> None:
+        """Supply, from here on, the schema of what the checks leave in `output`: the last of them has the last word."""
+        for check in checks:
+            if isinstance(check, Shaping):
+                self._given["output"] = check.schema
 
     def made(self, component: Component | None) -> Any:
         """Make one component; None where its factory refuses."""
         if component is None:
             return None
         factory = component.factory
-        kwargs = component.kwargs | dict(self._injected(component))
+        kwargs = component.kwargs
+        if self._secrets is not None:
+            before = len(self.refused)
+            kwargs = self._secrets.opened(kwargs, self.job.page, self.refused.append)
+            if len(self.refused) > before:
+                return None
+        kwargs = kwargs | dict(self._injected(component))
         try:
             return factory(**kwargs)
         except ValueError as error:
@@ -94,17 +131,23 @@ class _Making:
         except BatchflowError:
             raise
         except Exception as error:
-            if component.guessed:
+            if component.guessed or (self._guessing and is_unopened(component.kwargs)):
                 return None
             what = f"{component.kind} `{component.type}` of plugin {component.offer.by}"
-            reason = self._job.page.discreet(f"{type(error).__name__}: {error}")
+            reason = self.job.page.discreet(f"{type(error).__name__}: {error}")
             raise PluginError(f"{what} could not be made: {reason}", hint="this is a fault of that plugin") from error
         return None
 
     def _refuse(self, component: Component, found: Problem) -> None:
         """Keep a refusal, unless it may only follow from an option that was misspelt, which is told already."""
-        if not component.guessed or self._job.tree.holds(found.path, below=component.path):
-            self.refused.append(self._job.fault(found))
+        if (
+            self._guessing
+            and found.path[len(component.path) :]
+            and is_unopened(component.kwargs.get(str(found.path[len(component.path)])))
+        ):
+            return
+        if not component.guessed or self.job.tree.holds(found.path, below=component.path):
+            self.refused.append(self.job.fault(found))
 
     def _injected(self, component: Component) -> Iterator[tuple[str, Any]]:
         wanted = Spec.of(component.factory)

@@ -165,7 +165,8 @@ def _price(job: Draft, builder: Component, prices: Prices) -> Iterator[Problem]:
 def _sinks(job: Draft) -> Iterator[Problem]:
     for outlet in job.sinks:
         path = outlet.sink.kwargs.get("path")
-        reason = _unwritable(path) if isinstance(path, Path) else ""
+        unusable = _unusable if "path" in Spec.of(outlet.sink.factory).folders else _unwritable
+        reason = unusable(path) if isinstance(path, Path) else ""
         if reason:
             yield Problem(reason, (*outlet.sink.path, "path"))
 
@@ -180,6 +181,15 @@ def _unwritable(path: Path) -> str:
     if not folder.is_dir():
         return f"{folder} is a file, so {path} cannot be made in it"
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"may not write into {folder}"
+
+
+def _unusable(path: Path) -> str:
+    """Say why no files could be made in a folder."""
+    if path.exists() and not path.is_dir():
+        return f"{path} is a file; a folder's name is wanted"
+    if path.exists():
+        return "" if os.access(path, os.W_OK | os.X_OK) else f"may not write into {path}"
+    return _unwritable(path)
 
 
 def _about_source(source: Component, error: SourceError) -> Problem:

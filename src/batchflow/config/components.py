@@ -9,7 +9,9 @@ import msgspec
 from batchflow.config.faults import Fault, Faults
 from batchflow.config.identity import files_of, starred
 from batchflow.config.job import Component
-from batchflow.config.references import Unresolved, refers, resolve
+from batchflow.config.loading import Loading
+from batchflow.config.references import Unresolved, Wanted, refers, resolve
+from batchflow.config.secrets import Unopened, doubt
 from batchflow.config.tree import Tree
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
@@ -36,12 +38,25 @@ class Options(msgspec.Struct, frozen=True):
 class Reader:
     """Reads parts of one job. Whatever is wrong goes to `faults`; what cannot be read is then None."""
 
-    def __init__(self, *, job: Tree, faults: Faults, plugins: Plugins, env: Mapping[str, str], base: Path) -> None:
+    def __init__(
+        self,
+        *,
+        job: Tree,
+        faults: Faults,
+        plugins: Plugins,
+        env: Mapping[str, str],
+        base: Path,
+        stores: Sequence[str] = (),
+    ) -> None:
         self.job = job
         self.base = base
         self._faults = faults
         self._plugins = plugins
         self._env = env
+        self._stores = stores
+        """Names of the secret stores that the file declares."""
+        self._secret: set[problem.Path] = set()
+        """Places where a secret may stand."""
         self._unknown: list[problem.Path] = []
         """Places of values that refer to what is not there."""
 
@@ -66,11 +81,13 @@ class Reader:
         secret = spec.secret
         others = ("type", *(Spec.of(beside).parameters if beside else ()))
         own = Options(options.path, options.tree.without(*others))
+        self._secret |= {(*own.path, name) for name in secret} if kind is not Kind.SECRET_STORE else set()
         self._conceal(own, secret)
-        values = self._values(own)
+        values, lacking = self._values(own), frozenset[str]()
+        if "base" in spec.given:
+            values, lacking = self._with_texts(own, values)
         kwargs, problems = spec.parse(values, self.base, beside=others)
         self._all_wrong(problems, options.path)
-        lacking = self._lacking_files(own) if "base" in spec.given else frozenset[str]()
         is_sound = not problems and not lacking
         if not is_sound:
             kwargs, problems = self._guessed(spec, own, values, lacking, others)
@@ -168,17 +185,35 @@ class Reader:
 
     def _kept_out(self, node: Tree, text: str) -> str:
         """Requests are stored as they are sent, so nothing that may be a secret gets into one."""
-        message = "a request may hold no ${env:...} or ${file:...}: it would be stored with what they stand for"
+        message = "a request may hold no ${env:...}, ${file:...} or ${secret:...}: it would be stored with what they stand for"
         hint = "write the value itself, use {file: PATH} for a prompt, or $${...} for a literal one"
         self._faults.add_unreadable(Fault(node.at, message, hint), node.at)
         return text
 
-    def _resolved(self, node: Tree, text: str, path: problem.Path) -> str:
+    def _resolved(self, node: Tree, text: str, path: problem.Path) -> str | Unopened:
         resolved = resolve(text, self._env, self.base)
         for unresolved in resolved.unresolved:
             self._faults.add_unreadable(self._unresolved(node, unresolved, path), node.at)
             self._unknown.append(path)
+        if resolved.wanted and self._may_want(node, resolved.wanted, path):
+            return Unopened(resolved.pieces, node.at)
         return resolved.text
+
+    def _may_want(self, node: Tree, secrets: Sequence[Wanted], path: problem.Path) -> bool:
+        """Tell whether these secrets may be looked up for this place; what is wrong with them is told."""
+        open_place = not any(path[: len(place)] == place for place in self._secret)
+        for wanted in secrets:
+            wrong = doubt(wanted, self._stores, self._plugins)
+            if open_place:
+                name = next((str(step) for step in reversed(path) if isinstance(step, str)), "this")
+                hint = "an option that takes one says `secret` in `batchflow describe`"
+                wrong = f"`{name}` is no place for a secret: it may be shown and stored", hint
+            if wrong:
+                place = self._faults.page.find(wanted.reference, node.at)
+                self._faults.add_unreadable(Fault(place, *wrong), node.at)
+                self._unknown.append(path)
+                return False
+        return True
 
     def _is_unknown(self, path: problem.Path) -> bool:
         return any(place[: len(path)] == path for place in self._unknown)
@@ -207,6 +242,12 @@ class Reader:
             self._faults.page.conceal(text)
             hint = "keep it out of the file: ${env:NAME} or ${file:PATH}"
             self._faults.add(Fault(node.at, "a secret is written into the job file", hint, warning=True))
+
+    def _with_texts(self, own: Options, values: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+        """Load what loaders give, and name the options whose texts are not to be had, be it from them or from files."""
+        loading = Loading(self._plugins, self.base, self.wrong, SOMETHING)
+        loaded = loading.options(values, own.path)
+        return loaded, self._lacking_files(own) | loading.failed
 
     def _lacking_files(self, options: Options) -> frozenset[str]:
         """Name the options that name files which are not there, and complain of each."""

@@ -23,8 +23,8 @@ STARS = "***"
 def identity(parts: Sequence[Component], sinks: Sequence[Outlet], rules: Rules, base: Path) -> str:
     """Hash everything that changes what is asked or where it goes."""
     whole = {
-        "parts": [_component(part, base) for part in parts],
-        "sinks": [[sink.on, _component(sink.sink, base)] for sink in sinks],
+        "parts": [described(part, base) for part in parts],
+        "sinks": [[sink.on, described(sink.sink, base)] for sink in sinks],
         "carry": rules.carry,
         "on_duplicate": rules.on_duplicate,
     }
@@ -51,7 +51,8 @@ def files_of(options: Any) -> Iterator[str]:
             return
 
 
-def _component(part: Component, base: Path) -> dict[str, Any]:
+def described(part: Component, base: Path) -> dict[str, Any]:
+    """Tell of a component what makes it the same: its type and options, but no secrets, and not how something is reached."""
     options = {name: _stable(value, base) for name, value in part.kwargs.items() if _tells(part, name, value)}
     read = {path: _digest(base / path) for path in files_of(part.kwargs)} if "base" in part.given else {}
     return {"kind": part.kind, "type": part.type, "options": options, "files": read}

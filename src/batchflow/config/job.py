@@ -11,6 +11,8 @@ from batchflow.config.tree import Tree
 from batchflow.extend.kinds import Kind
 from batchflow.extend.offers import Factory, Offer
 from batchflow.model import problem
+from batchflow.model.notification import Kind as Kind_
+from batchflow.model.notification import Threshold
 from batchflow.model.problem import Problem
 from batchflow.model.rules import Rules
 
@@ -56,6 +58,16 @@ class Outlet(msgspec.Struct, frozen=True, kw_only=True):
     sink: Component
 
 
+class Heed(msgspec.Struct, frozen=True, kw_only=True):
+    """A notifier of the job, under its name there, and what it is told of."""
+
+    name: str
+    on: tuple[Kind_, ...]
+    dead: Threshold
+    patience: float
+    notifier: Component
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """One job of a file as far as it could be read: None, or missing, is what has mistakes that are told elsewhere."""
 
@@ -70,6 +82,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     rules: Rules
     tree: Tree
     page: Page
+    notify: Sequence[Heed] = ()
 
     @property
     def base(self) -> Path:
@@ -95,9 +108,10 @@ class JobSpec(Draft, frozen=True, kw_only=True):
 
     @property
     def components(self) -> list[Component]:
-        """All parts, in the order in which they stand in DESIGN: source to sinks, then the provider."""
+        """All parts, in the order in which they stand in DESIGN: source to sinks, then the provider and the notifiers."""
         sinks = [outlet.sink for outlet in self.sinks]
-        return [self.source, self.builder, *self.checks, self.retry, *sinks, self.provider]
+        notifiers = [heed.notifier for heed in self.notify]
+        return [self.source, self.builder, *self.checks, self.retry, *sinks, self.provider, *notifiers]
 
     def told(self, found: Problem) -> str:
         """Say a problem with its file, line, column and excerpt."""
@@ -107,10 +121,28 @@ class JobSpec(Draft, frozen=True, kw_only=True):
         return f"JobSpec({self.name!r} of {self.page.shown})"
 
 
+class Stores(msgspec.Struct, frozen=True, kw_only=True):
+    """The stores that a file declares: of `parts` (`store`, `objects`), those that are missing lie in the state folder."""
+
+    parts: Mapping[str, Component] = {}
+    secrets: Mapping[str, Component] = {}
+    base: Path
+    tree: Tree
+    page: Page
+    were: Mapping[str, Any] = {}
+    """What a state folder remembers of them beside how they were written: where the references led then."""
+
+    def __repr__(self) -> str:
+        return f"Stores({', '.join(self.parts)})"
+
+
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     """A job file whose every job is sound."""
 
     path: Path
     jobs: Mapping[str, JobSpec]
     state: Path | None = None
+    secrets: Mapping[str, Component] = {}
+    """The secret stores that the file declares; the first is asked where a reference names none."""
+    stores: Stores
     warnings: Sequence[str] = ()

@@ -12,20 +12,20 @@ from pathlib import Path
 import msgspec
 
 from batchflow.config import sections
-from batchflow.config.components import Options, Reader
+from batchflow.config.components import Reader
 from batchflow.config.faults import Fault, Faults, Page
-from batchflow.config.job import Draft, JobFile, JobSpec
+from batchflow.config.job import Component, Draft, JobFile, JobSpec, Stores
 from batchflow.config.one_job import KEYS, OneJob
 from batchflow.config.plugging import look_at, with_files
 from batchflow.config.reading import read
-from batchflow.config.tree import Place, Tree, merged
+from batchflow.config.stores import folder_of, secrets_of, stores_of
+from batchflow.config.tree import Tree, merged
 from batchflow.extend.facade import Plugins
 from batchflow.extend.near import did_you_mean
 from batchflow.model.errors import ConfigError
 
-TOP = ("version", "state", "plugins", "provider", "defaults", "jobs")
+TOP = ("version", "state", "plugins", "secrets", "provider", "defaults", "jobs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-ORIGIN = Place(1, 1)
 
 
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,8 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     drafts: Mapping[str, Draft]
     faults: Faults
     state: Path | None = None
+    secrets: Mapping[str, Component] = {}
+    stores: Stores
 
 
 def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> JobFile:
@@ -42,7 +44,14 @@ def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, o
     found = survey(path, plugins, env, only=only)
     found.faults.stop()
     sound = {name: job for name, job in found.drafts.items() if isinstance(job, JobSpec)}
-    return JobFile(path=found.path, jobs=sound, state=found.state, warnings=found.faults.warnings)
+    return JobFile(
+        path=found.path,
+        jobs=sound,
+        state=found.state,
+        secrets=found.secrets,
+        stores=found.stores,
+        warnings=found.faults.warnings,
+    )
 
 
 def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> Survey:
@@ -52,7 +61,11 @@ def survey(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *,
     loading = _Loading(path.absolute(), tree, faults, plugins, env)
     jobs = {name: loading.job(name) for name in loading.names(only)}
     drafts = {name: job for name, job in jobs.items() if job is not None}
-    return Survey(path=loading.path, drafts=drafts, faults=faults, state=loading.state())
+    secrets = loading.secrets()
+    return Survey(
+        path=loading.path, drafts=drafts, faults=faults, state=loading.state(), secrets=secrets,
+        stores=loading.stores(secrets),
+    )  # fmt: skip
 
 
 class _Loading:
@@ -83,8 +96,15 @@ class _Loading:
 
     def state(self) -> Path | None:
         """Read where runs are kept, when the file says so."""
-        reader = self._reader(self._tree)
-        return reader.picked(sections.file, Options((), self._tree))
+        return folder_of(self._reader(self._tree), self._tree)
+
+    def secrets(self) -> dict[str, Component]:
+        """Read the secret stores."""
+        return dict(secrets_of(self._reader(self._tree), list(self._map("secrets").items)))
+
+    def stores(self, secrets: Mapping[str, Component]) -> Stores:
+        """Read which stores are used instead of those in the state folder."""
+        return stores_of(self._reader(self._tree), self._tree, secrets, self._faults.page)
 
     def job(self, name: str) -> Draft | None:
         """Read one job, its defaults laid under it."""
@@ -106,7 +126,14 @@ class _Loading:
         return merged(under, job)
 
     def _reader(self, job: Tree) -> Reader:
-        return Reader(job=job, faults=self._faults, plugins=self._plugins, env=self._env, base=self.path.parent)
+        return Reader(
+            job=job,
+            faults=self._faults,
+            plugins=self._plugins,
+            env=self._env,
+            base=self.path.parent,
+            stores=list(self._map("secrets").items),
+        )
 
     def _map(self, key: str) -> Tree:
         found = self._tree.child(key)
@@ -142,9 +169,9 @@ def _whole(faults: Faults) -> Tree:
     if tree is None:
         faults.stop()
     if tree is None or not isinstance(tree.value, dict):
-        faults.add(Fault(ORIGIN, "a job file is a map with `version`, `provider`, `defaults` and `jobs`"))
+        faults.add(Fault(sections.ORIGIN, "a job file is a map with `version`, `provider`, `defaults` and `jobs`"))
         faults.stop()
-        return Tree({}, ORIGIN)
+        return Tree({}, sections.ORIGIN)
     return tree
 
 

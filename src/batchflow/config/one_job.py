@@ -10,14 +10,14 @@ from batchflow.config import sections
 from batchflow.config.components import Options, Reader
 from batchflow.config.faults import Page
 from batchflow.config.identity import identity
-from batchflow.config.job import Component, Draft, JobSpec, Outlet
-from batchflow.config.outlets import clashes, named
+from batchflow.config.job import Component, Draft, Heed, JobSpec, Outlet
+from batchflow.config.outlets import called, clashes, named
 from batchflow.extend.kinds import Kind
 from batchflow.model.money import DOLLAR
 from batchflow.model.problem import Problem
 from batchflow.model.rules import BatchRules, RetryRules, Rules, SubmitRules
 
-PARTS = ("source", "request", "checks", "batch", "submit", "retry", "budget", "sinks", "provider")
+PARTS = ("source", "request", "checks", "batch", "submit", "retry", "budget", "sinks", "notify", "provider")
 KEYS = (*PARTS, "on_duplicate", "repeat")
 EXAMPLES: Mapping[str, str] = {
     "source": "write one: `source: {type: jsonl, path: in.jsonl, key: id}`",
@@ -43,26 +43,28 @@ class OneJob:
         provider = self._component("provider", Kind.PROVIDER, default="anthropic", may_lack=True)
         checks = self._checks(builder)
         sinks = self._sinks()
+        notify = self._notifiers()
         rules = self._rules(retry)
         for clash in clashes(sinks, source):
             self._reader.wrong(clash)
         parts = [part for part in (source, builder, *checks, provider, retry) if part is not None]
-        if any(part.guessed for part in (*parts, *(outlet.sink for outlet in sinks))):
+        others = [*(outlet.sink for outlet in sinks), *(heed.notifier for heed in notify)]
+        if any(part.guessed for part in (*parts, *others)):
             self._sound = False
         if not (source and builder and retry and provider and self._sound):
             return Draft(
                 name=self._name, file=file, source=source, builder=builder, checks=checks, retry=retry, sinks=sinks,
-                provider=provider, rules=rules, tree=self._reader.job, page=self._page,
+                provider=provider, rules=rules, tree=self._reader.job, page=self._page, notify=notify,
             )  # fmt: skip
         parts = [source, builder, *checks, provider]
-        shown = self._shown([*parts, retry, *(outlet.sink for outlet in sinks)])
+        shown = self._shown([*parts, retry, *others])
         if rules.budget is not None:
             shown["budget"] = {"run": rules.budget / DOLLAR}  # reports reckon with it, so it must be a number
         return JobSpec(
             name=self._name, file=file, source=source, builder=builder, checks=checks, retry=retry, sinks=sinks,
             provider=provider, rules=msgspec.structs.replace(rules, summary=shown),
             config=identity(parts, sinks, rules, file.parent), summary=shown,
-            tree=self._reader.job, page=self._page,
+            tree=self._reader.job, page=self._page, notify=notify,
         )  # fmt: skip
 
     def _component(
@@ -112,6 +114,27 @@ class OneJob:
         beside = self._reader.picked(sections.sink, options)
         sink = self._reader.component(Kind.SINK, options, beside=sections.sink)
         return Outlet(name=beside["name"] or "", on=beside["on"], sink=sink) if sink and beside else None
+
+    def _notifiers(self) -> list[Heed]:
+        read = [self._notifier(options) for options in self._list("notify")]
+        self._sound &= None not in read
+        heeds, problems = called([heed for heed in read if heed])
+        for found in problems:
+            self._reader.wrong(found)
+        return heeds
+
+    def _notifier(self, options: Options) -> Heed | None:
+        beside = self._reader.picked(sections.notify, options)
+        notifier = self._reader.component(Kind.NOTIFIER, options, beside=sections.notify)
+        if notifier is None or beside is None:
+            return None
+        return Heed(
+            name=beside["name"] or "",
+            on=beside["on"],
+            dead=beside["dead"],
+            patience=beside["patience"],
+            notifier=notifier,
+        )
 
     def _list(self, key: str) -> list[Options]:
         node = self._reader.job.child(key)

@@ -1,4 +1,4 @@
-"""Sinks beside each other: their names, and that no two of them write the same thing."""
+"""Sinks beside each other, and notifiers: their names, and that no two sinks write the same thing."""
 
 import os
 from collections import Counter
@@ -7,30 +7,38 @@ from pathlib import Path
 
 import msgspec
 
-from batchflow.config.job import Component, Outlet
+from batchflow.config.job import Component, Heed, Outlet
 from batchflow.model.problem import Problem
 
 
 def named(outlets: Sequence[Outlet]) -> tuple[list[Outlet], list[Problem]]:
     """Give every sink a name: its own, or its type, counted where a type comes again. A name may be taken once."""
+    names = _names([(outlet.name, outlet.sink) for outlet in outlets])
+    made = [msgspec.structs.replace(outlet, name=name) for outlet, name in zip(outlets, names, strict=True)]
+    return made, list(_twice("sinks", [(outlet.name, outlet.sink) for outlet in made]))
+
+
+def called(heeds: Sequence[Heed]) -> tuple[list[Heed], list[Problem]]:
+    """Give every notifier a name, likewise."""
+    names = _names([(heed.name, heed.notifier) for heed in heeds])
+    made = [msgspec.structs.replace(heed, name=name) for heed, name in zip(heeds, names, strict=True)]
+    return made, list(_twice("notifiers", [(heed.name, heed.notifier) for heed in made]))
+
+
+def _names(parts: Sequence[tuple[str, Component]]) -> Iterator[str]:
     seen: Counter[str] = Counter()
-    made: list[Outlet] = []
-    for outlet in outlets:
-        seen[outlet.sink.type] += 1
-        number = seen[outlet.sink.type]
-        name = outlet.name or (f"{outlet.sink.type}-{number}" if number > 1 else outlet.sink.type)
-        made.append(msgspec.structs.replace(outlet, name=name))
-    return made, list(_twice(made))
+    for name, part in parts:
+        seen[part.type] += 1
+        number = seen[part.type]
+        yield name or (f"{part.type}-{number}" if number > 1 else part.type)
 
 
-def _twice(outlets: Sequence[Outlet]) -> Iterator[Problem]:
+def _twice(what: str, parts: Sequence[tuple[str, Component]]) -> Iterator[Problem]:
     taken: set[str] = set()
-    for outlet in outlets:
-        if outlet.name in taken:
-            yield Problem(
-                f"two sinks are called `{outlet.name}`", (*outlet.sink.path, "name"), "give each its own `name`"
-            )
-        taken.add(outlet.name)
+    for name, part in parts:
+        if name in taken:
+            yield Problem(f"two {what} are called `{name}`", (*part.path, "name"), "give each its own `name`")
+        taken.add(name)
 
 
 def clashes(outlets: Sequence[Outlet], source: Component | None) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """`${env:NAME}`, `${env:NAME:-x}` and `${file:PATH}` in the texts of a job file. `$${` stands for a literal `${`.
 
-What they put in is remembered beside the reference it came from: whatever is printed later shows the reference.
+`${secret:NAME}` is only found here: it is looked up by `secrets`, when a job is driven. What the others put in is remembered beside the reference it came from: whatever is printed later shows the reference.
 """
 
 import re
@@ -11,7 +11,7 @@ import msgspec
 
 from batchflow.extend.annotations import Referenced
 
-REFERENCE = re.compile(r"\$?\$\{(env|file):([^}]*)\}")
+REFERENCE = re.compile(r"\$?\$\{(env|file|secret):([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LARGEST = 1 << 20
 
@@ -26,12 +26,27 @@ class Unresolved(msgspec.Struct, frozen=True):
     """It is an environment variable that is not there."""
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """A secret that a text asks for."""
+
+    reference: str
+    store: str
+    name: str
+
+
 class Resolved(msgspec.Struct, frozen=True):
     """A text with its references replaced, and what each stood for."""
 
     text: str
     values: tuple[tuple[str, str], ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
+    pieces: tuple[str | Wanted, ...] = ()
+    """The text taken apart, where it asks for secrets."""
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """The secrets that it asks for."""
+        return [piece for piece in self.pieces if isinstance(piece, Wanted)]
 
 
 def refers(text: str) -> bool:
@@ -44,10 +59,12 @@ def resolve(text: str, env: Mapping[str, str], base: Path) -> Resolved:
     values: list[tuple[str, str]] = []
     unresolved: list[Unresolved] = []
 
-    def put(match: re.Match[str]) -> str:
+    def put(match: re.Match[str]) -> str | Wanted:
         reference = match[0]
         if reference.startswith("$$"):
             return reference[1:]
+        if match[1] == "secret":
+            return _wanted(reference, match[2])
         found = _environment(reference, match[2], env) if match[1] == "env" else _file(reference, match[2], base)
         if isinstance(found, Unresolved):
             unresolved.append(found)
@@ -55,8 +72,21 @@ def resolve(text: str, env: Mapping[str, str], base: Path) -> Resolved:
         values.append((reference, found))
         return found
 
-    replaced = REFERENCE.sub(put, text)
-    return Resolved(Referenced(replaced) if values or unresolved else replaced, tuple(values), tuple(unresolved))
+    pieces: list[str | Wanted] = []
+    end = 0
+    for match in REFERENCE.finditer(text):
+        pieces += [text[end : match.start()], put(match)]
+        end = match.end()
+    pieces.append(text[end:])
+    replaced = "".join(piece for piece in pieces if isinstance(piece, str))
+    return Resolved(
+        Referenced(replaced) if values or unresolved else replaced, tuple(values), tuple(unresolved), tuple(pieces)
+    )
+
+
+def _wanted(reference: str, inside: str) -> Wanted:
+    store, colon, name = inside.partition(":")
+    return Wanted(reference, store if colon else "", name if colon else store)
 
 
 def _environment(reference: str, inside: str, env: Mapping[str, str]) -> str | Unresolved:

@@ -19,7 +19,7 @@ DIALECT = "http://json-schema.org/draft-07/schema#"
 """The newest one that yaml-language-server understands in full."""
 MAP = ["object", "null"]
 """An empty value takes a default away."""
-REFERENCE: Json = {"type": "string", "pattern": r"\$\{(env|file):"}
+REFERENCE: Json = {"type": "string", "pattern": r"\$\{(env|file|secret):"}
 
 
 def schema(plugins: Plugins) -> Json:
@@ -30,6 +30,7 @@ def schema(plugins: Plugins) -> Json:
         "check": _component(plugins, Kind.CHECK, whole=True),
         "retry": _component(plugins, Kind.RETRY, default="standard", beside=sections.retry),
         "sink": _component(plugins, Kind.SINK, beside=sections.sink, whole=True),
+        "notifier": _component(plugins, Kind.NOTIFIER, beside=sections.notify, whole=True),
         "provider": _component(plugins, Kind.PROVIDER, default="anthropic"),
         "job": _job(),
     }
@@ -39,8 +40,10 @@ def schema(plugins: Plugins) -> Json:
         "type": "object",
         "properties": {
             **_section(sections.file)["properties"],
+            "state": _state(plugins),
             "plugins": {"anyOf": [{"type": "array", "items": {"type": "string"}}, _section(sections.plugins)]},
             "provider": _pointer("provider"),
+            "secrets": {"type": "object", "additionalProperties": {"type": ["object", "null"]}},
             "defaults": {**_pointer("job"), "description": "Settings for every job: maps merge, lists replace."},
             "jobs": {"type": "object", "minProperties": 1, "additionalProperties": _pointer("job")},
         },
@@ -52,11 +55,23 @@ def schema(plugins: Plugins) -> Json:
     }
 
 
+def _state(plugins: Plugins) -> Json:
+    single: Json = _section(sections.file)["properties"]["state"]
+    folder: Json = _section(sections.state)["properties"]
+    stores = {
+        "store": _component(plugins, Kind.STATE_STORE, whole=True),
+        "objects": _component(plugins, Kind.BLOB_STORE, whole=True),
+    }
+    whole = {"type": "object", "properties": folder | stores, "additionalProperties": False}
+    return {"anyOf": [*single["anyOf"], whole], "description": single["description"]}
+
+
 def _job() -> Json:
     parts = {key: _pointer(key) for key in ("source", "request", "retry", "provider")}
     rules = {key: _section(make) for key, make in _SECTIONS.items()}
     lists = {
         "checks": {"type": ["array", "null"], "items": _pointer("check")},
+        "notify": {"type": ["array", "null"], "items": _pointer("notifier")},
         "sinks": {"type": ["array", "null"], "minItems": 1, "items": _pointer("sink")},
     }
     single: Json = _section(sections.job)["properties"]

@@ -1,12 +1,15 @@
 """The sections of a job file that are no components. Like a component, each is a signature: names, types, help, defaults."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from batchflow.config.tree import Place
 from batchflow.model.money import Nano
+from batchflow.model.notification import Threshold
 from batchflow.model.rules import BatchRules, RetryRules, SubmitRules
 from batchflow.model.units import Doc, Dollars, Seconds, Size
 
@@ -22,6 +25,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 BATCH = BatchRules()
 SUBMIT = SubmitRules()
 RETRY = RetryRules()
+ORIGIN = Place(1, 1)
+_SHARE = re.compile(r"^[0-9]{1,3}([.][0-9]{1,6})?%$")
 
 
 def batch(
@@ -87,6 +92,40 @@ def sink(
     return {"on": on, "name": name}
 
 
+def _threshold(value: object) -> object:
+    """Let a number of rows pass, and a share as it is written."""
+    if (isinstance(value, int) and not isinstance(value, bool) and value >= 1) or (
+        isinstance(value, str) and _SHARE.fullmatch(value) and 0 < float(value[:-1]) <= 100
+    ):
+        return value
+    raise ValueError("should be a number of rows of at least 1, or a share of them like 5%")
+
+
+def notify(
+    *,
+    on: Annotated[
+        list[Literal["finished", "paused", "failed", "dead"]],
+        Doc("What is told: the run came to its end, waits for somebody, broke; or has many dead letters."),
+    ] = ["finished", "paused", "failed", "dead"],  # noqa: B006 - configuration is never mutated
+    dead: Annotated[
+        int | str,
+        BeforeValidator(_threshold),
+        WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": _SHARE.pattern}]}),
+        Doc("From how many dead letters on: a number of rows, or a share of the rows so far. Told once a run."),
+    ] = "5%",
+    deadline: Annotated[Seconds, Doc("How long one thing is tried to be told.")] = 30.0,
+    name: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$"),
+        Doc("What it is called; by default its type, with a number where a type comes again."),
+    ] = None,
+) -> dict[str, Any]:
+    """What is true of every notifier; its type's own options stand beside it."""
+    is_share = isinstance(dead, str)
+    threshold = Threshold(share=float(dead[:-1]) / 100) if is_share else Threshold(rows=dead)
+    return {"on": tuple(on), "dead": threshold, "patience": deadline, "name": name}
+
+
 def job(
     *,
     on_duplicate: Annotated[
@@ -117,8 +156,18 @@ def plugins(
 def file(
     *,
     version: Annotated[Literal[1], Doc("The form of this file.")] = 1,
-    state: Annotated[Path | None, Doc("Folder where runs are kept; by default `.batchflow` beside this file.")] = None,
+    state: Annotated[
+        Path | None, Doc("Folder where runs are kept, or a map; by default `.batchflow` beside this file.")
+    ] = None,
 ) -> Path | None:
     """Single settings of a job file."""
     del version
     return state
+
+
+def state(
+    *,
+    folder: Annotated[Path | None, Doc("Folder where runs are kept; by default `.batchflow` beside this file.")] = None,
+) -> Path | None:
+    """Where runs are kept; beside it stand `store` and `objects`, for what is not in the folder."""
+    return folder

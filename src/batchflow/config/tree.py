@@ -82,7 +82,7 @@ class Tree(msgspec.Struct, frozen=True):
 def merged(defaults: Tree, own: Tree) -> Tree:
     """Lay a job's own settings over the defaults: maps merge, everything else replaces; an empty value takes away.
 
-    Two maps are not merged when they describe different things: components of different types, or a `{file: ...}`.
+    Two maps are not merged when they describe different things: components of different types, a `{file: ...}`, a `{load: ...}`.
     """
     if not (_is_map(defaults) and _is_map(own)) or _differ(defaults, own):
         return own
@@ -105,7 +105,7 @@ def _is_map(tree: Tree) -> bool:
 
 
 def _differ(one: Tree, other: Tree) -> bool:
-    if "file" in one.items or "file" in other.items:
+    if any(key in tree.items for key in ("file", "load") for tree in (one, other)):
         return True
     types = [tree.items["type"].value for tree in (one, other) if "type" in tree.items]
     return len(types) == 2 and types[0] != types[1]

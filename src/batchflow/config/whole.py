@@ -10,10 +10,12 @@ from batchflow.extend.facade import Plugins
 from batchflow.ports.prices import Prices
 
 
-async def look_into(read: Survey, *, plugins: Plugins, prices: Prices, given: Mapping[str, Any]) -> None:
+async def look_into(
+    read: Survey, *, plugins: Plugins, prices: Prices, given: Mapping[str, Any], notifiers: bool = True
+) -> None:
     """Make and ask every part of every job that there is, whatever is wrong with the others; add what is wrong to its faults."""
     for job in read.drafts.values():
-        parts = make(job, given, provider=True)
+        parts = make(job, given, provider=True, notifiers=notifiers)
         problems = await check(job, parts, plugins=plugins, prices=prices)
         for fault in (*parts.refused, *map(job.fault, problems)):
             read.faults.add(fault)

@@ -138,7 +138,7 @@ def _secret(value: object) -> Secret:
     if not isinstance(value, str) or not value:
         raise ValueError("should be a text that is not empty: write it like ${env:NAME}")
     if "${" in value or (value.startswith("$") and value[1:].isidentifier()):
-        raise ValueError("is not a reference batchflow knows: write ${env:NAME} or ${file:path}")
+        raise ValueError("is not a reference batchflow knows: write ${env:NAME}, ${file:path} or ${secret:NAME}")
     return Secret(str(value))
 
 

@@ -21,6 +21,7 @@ from batchflow.model.problem import Problem
 from batchflow.model.state import Event
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
+from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
@@ -126,9 +127,17 @@ class Plugins:
         """Give all template filters, by name."""
         return {name: offer.load() for name, offer in self.offers(Kind.FILTER).items()}
 
+    def globals(self) -> Mapping[str, Factory]:
+        """Give all template functions, by name."""
+        return {name: offer.load() for name, offer in self.offers(Kind.GLOBAL).items()}
+
     def prices(self) -> list[Callable[..., Prices]]:
         """Give the factories of price books, those of later plugins first."""
         return [offer.load() for offer in reversed(list(self.offers(Kind.PRICES).values()))]
+
+    def notifier(self, name: str) -> Callable[..., Notifier]:
+        """Give the factory of a notifier."""
+        return self.offer(Kind.NOTIFIER, name).load()
 
     def commands(self) -> Mapping[str, Factory]:
         """Give all command line verbs, by name."""

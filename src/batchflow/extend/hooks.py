@@ -42,6 +42,16 @@ def register_filters(register: Register) -> None:
 
 
 @hookspec
+def register_globals(register: Register) -> None:
+    """Hand over template functions, called like `{{ name(column) }}`; for one record always the same answer."""
+
+
+@hookspec
+def register_loaders(register: Register) -> None:
+    """Hand over loaders of texts: functions that give what `{load: NAME, ...}` stands for; their options stand beside `load`."""
+
+
+@hookspec
 def register_providers(register: Register) -> None:
     """Hand over factories of providers."""
 
@@ -74,6 +84,16 @@ def register_blob_stores(register: Register) -> None:
 @hookspec
 def register_prices(register: Register) -> None:
     """Hand over price books: factories of objects with `price(model)`; later plugins are asked first."""
+
+
+@hookspec
+def register_secrets(register: Register) -> None:
+    """Hand over factories of secret stores: objects with `find(name)`, asked for `${secret:NAME}` when a job is driven."""
+
+
+@hookspec
+def register_notifiers(register: Register) -> None:
+    """Hand over factories of notifiers: who tells people outside that a run is finished, paused or in trouble."""
 
 
 @hookspec

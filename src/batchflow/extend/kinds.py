@@ -11,6 +11,8 @@ class Kind(StrEnum):
     SOURCE = "source"
     BUILDER = "builder"
     FILTER = "filter"
+    GLOBAL = "global"
+    LOADER = "loader"
     PROVIDER = "provider"
     CHECK = "check"
     RETRY = "retry"
@@ -18,6 +20,8 @@ class Kind(StrEnum):
     STATE_STORE = "state_store"
     BLOB_STORE = "blob_store"
     PRICES = "prices"
+    SECRET_STORE = "secret_store"  # noqa: S105 - it is the name of a kind
+    NOTIFIER = "notifier"
     COMMAND = "command"
 
 
@@ -26,6 +30,8 @@ HOOKS: Mapping[Kind, str] = MappingProxyType(
         Kind.SOURCE: "register_sources",
         Kind.BUILDER: "register_builders",
         Kind.FILTER: "register_filters",
+        Kind.GLOBAL: "register_globals",
+        Kind.LOADER: "register_loaders",
         Kind.PROVIDER: "register_providers",
         Kind.CHECK: "register_checks",
         Kind.RETRY: "register_retries",
@@ -33,6 +39,8 @@ HOOKS: Mapping[Kind, str] = MappingProxyType(
         Kind.STATE_STORE: "register_state_stores",
         Kind.BLOB_STORE: "register_blob_stores",
         Kind.PRICES: "register_prices",
+        Kind.SECRET_STORE: "register_secrets",
+        Kind.NOTIFIER: "register_notifiers",
         Kind.COMMAND: "register_commands",
     }
 )

@@ -17,7 +17,7 @@ from batchflow.extend.annotations import Referenced, mentions, plainly, readable
 from batchflow.extend.complaints import problems
 from batchflow.model.errors import PluginError
 from batchflow.model.problem import Problem
-from batchflow.model.units import Doc, Given, Mendable, Secret
+from batchflow.model.units import Doc, Folder, Given, Mendable, Secret
 
 REQUIRED: Any = inspect.Parameter.empty
 
@@ -31,6 +31,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     doc: str = ""
     given: bool = False
     mendable: bool = False
+    folder: bool = False
 
     @property
     def required(self) -> bool:
@@ -59,6 +60,8 @@ class Spec:
         self.secret = frozenset(name for name, one in self.parameters.items() if one.secret)
         self.mendable = frozenset(name for name, one in self.parameters.items() if one.mendable)
         """Options that a run in the middle may see changed."""
+        self.folders = frozenset(name for name, one in self.parameters.items() if one.folder)
+        """Paths at which a folder is meant to be."""
         self.open_ended = open_ended
         """Options beyond the declared ones are passed on (`**params`)."""
         self.doc = doc
@@ -124,6 +127,7 @@ def _parameter(declared: inspect.Parameter) -> Parameter:
         doc=next((mark.text for mark in marks if isinstance(mark, Doc)), ""),
         given=any(mark is Given or isinstance(mark, Given) for mark in marks),
         mendable=any(mark is Mendable or isinstance(mark, Mendable) for mark in marks),
+        folder=any(mark is Folder or isinstance(mark, Folder) for mark in marks),
     )
 
 

@@ -26,7 +26,7 @@ from batchflow.ports.check import Check
 from batchflow.ports.retry import RetryPolicy
 from batchflow.ports.sink import Sink
 from batchflow.ports.source import Source
-from batchflow.stages.kit import On, Outlet, Parts
+from batchflow.stages.kit import Listener, On, Outlet, Parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +56,7 @@ class Job:
     key: str = "id"
     checks: Sequence[Check | Examine] = ()
     retry: RetryPolicy | Decide | None = None
+    notify: Sequence[Listener] = ()
     rules: Rules = field(default_factory=Rules)
     file: str = ""
     config: str = ""
@@ -86,6 +87,7 @@ class Job:
             checks=[one if isinstance(one, Check) else FunctionCheck(one) for one in self.checks],
             retry=_retry(self.retry, retry),
             rules=self.rules,
+            listeners=self.notify,
         )
 
     def identity(self) -> str:

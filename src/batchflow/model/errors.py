@@ -22,6 +22,8 @@
       SourceError       wraps what a source raised, or says why it cannot be read
       SinkError         wraps what a sink raised, or says why it cannot be written
         SinkUnready       it could not even be opened, so nothing of its run was begun
+      NotifyError       a notifier could not tell somebody; no run fails for that
+        NotifyRefused     and another try would not help
       Bug               our own mistake
         IllegalTransition
 
@@ -227,6 +229,23 @@ class SinkRefused(SinkError):
 
 class SinkUnready(SinkError):
     """A sink of a new run cannot be opened: nothing was read, sent or paid."""
+
+    again = Again.NEVER
+
+
+class NotifyError(BatchflowError):
+    """Somebody could not be told now; it is tried again, after so many seconds at least."""
+
+    again = Again.LATER
+    fault = Fault.THEIRS
+
+    def __init__(self, message: str, *, after: float = 0.0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.after = after
+
+
+class NotifyRefused(NotifyError):
+    """Somebody will not be told, however often it is tried."""
 
     again = Again.NEVER
 

@@ -39,6 +39,10 @@ class Mendable(msgspec.Struct, frozen=True):
     """May be changed in the middle of a run: it says how something is reached, not what is asked or where answers go."""
 
 
+class Folder(msgspec.Struct, frozen=True):
+    """Marks a path at which a folder is meant to be, where a sink's `path` otherwise is a file's: `path: Annotated[Path, Folder()]`."""
+
+
 SHORTEST_SECRET = 4
 """Letters from which a value is starred wherever it is seen: fewer are in every sentence, and are no key."""
 

@@ -1,6 +1,7 @@
 """What a usable answer is, in the job's own eyes."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from batchflow.model.result import Bad, Result
 
@@ -12,3 +13,11 @@ class Check(Protocol):
     def check(self, result: Result) -> Result | Bad:
         """Passes a result on, perhaps changed, or says why it will not do."""
         ...
+
+
+@runtime_checkable
+class Shaping(Protocol):
+    """A check that knows what shape `output` has when it has passed. Sinks with typed columns are made with that (`output`)."""
+
+    schema: Mapping[str, Any]
+    """A JSON schema."""

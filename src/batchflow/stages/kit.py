@@ -3,7 +3,7 @@
 A kit belongs to one driver of one run. Stages hold nothing else; whatever they know they read from the store.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -11,12 +11,14 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from batchflow.machine import run as run_machine
 from batchflow.model.change import Change, Entity, Fact, Holding, Note, Put, Step
 from batchflow.model.errors import Stale
+from batchflow.model.notification import Kind, Threshold
 from batchflow.model.rules import Rules
 from batchflow.model.state import Batch, Event, Intent, Run
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
+from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
@@ -26,6 +28,8 @@ from batchflow.ports.state import StateStore
 
 T = TypeVar("T", bound=Entity | Fact)
 PAGE = 1000
+USUAL = Threshold(share=0.05)
+"""One dead letter in twenty."""
 On: TypeAlias = Literal["ok", "dead", "all"]
 
 
@@ -39,6 +43,17 @@ class Outlet:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Listener:
+    """Who is told how a run stands: of what, by what name, and for how long it is tried."""
+
+    name: str
+    notifier: Notifier
+    on: Collection[Kind] = ("finished", "paused", "failed", "dead")
+    dead: Threshold = USUAL
+    patience: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """The components of a job, made and ready."""
 
@@ -49,6 +64,7 @@ class Parts:
     retry: RetryPolicy
     rules: Rules
     checks: Sequence[Check] = ()
+    listeners: Sequence[Listener] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
-"""`{file: ...}`: prompts, messages and schemas that live in files of their own.
+"""`{file: ...}`: prompts, messages and schemas that live in files of their own; or wherever a loader has them.
 
-Files are read when the component is made, relative to the job file's folder, and never again: a run that takes a day
+What `{load: ...}` names comes loaded, as `{loaded: TEXT, from: LOADER}`: config has asked the loader. Files are read when the component is made, relative to the job file's folder, and never again: a run that takes a day
 must not change its prompt in the middle. Every complaint is a `ValueError` that names the file.
 """
 
@@ -20,10 +20,22 @@ def is_file(value: Any) -> bool:
     return is_map(value) and list(value) == ["file"] and isinstance(value["file"], str | Path)
 
 
+def is_loaded(value: Any) -> bool:
+    """Tells whether a value is a text that a loader gave."""
+    return is_map(value) and value.keys() == {"loaded", "from"} and isinstance(value["loaded"], str)
+
+
+def is_elsewhere(value: Any) -> bool:
+    """Tells whether a value is a text that is not written in the job file itself."""
+    return is_file(value) or is_loaded(value)
+
+
 def text_of(value: Any, *, where: str, base: Path) -> str:
     """Reads a text: inline, or `{file: PATH}`. A plain string that looks like a path is refused, for it would be sent."""
     if is_file(value):
         return _read(base / value["file"], where)
+    if is_loaded(value):
+        return value["loaded"]
     if not isinstance(value, str):
         raise ValueError(f"{where} must be a text or {{file: PATH}}, not {_kind(value)}")  # noqa: TRY004 # a setting is wrong, and config reports ValueError
     if _looks_like_a_path(value, base):
@@ -34,17 +46,20 @@ def text_of(value: Any, *, where: str, base: Path) -> str:
 
 
 def data_of(value: Any, *, where: str, base: Path) -> Any:
-    """Reads a value: inline, or `{file: PATH}` to a JSON or YAML file."""
+    """Reads a value: inline, or JSON or YAML in a file or from a loader."""
+    if is_loaded(value):
+        return _parsed(value["loaded"], f"{where}: what {value['from']} gave", is_json=False)
     if not is_file(value):
         return value
     path = base / value["file"]
-    text = _read(path, where)
+    return _parsed(_read(path, where), f"{where}: {path}", is_json=path.suffix == ".json")
+
+
+def _parsed(text: str, what: str, *, is_json: bool) -> Any:
     try:
-        return msgspec.json.decode(text) if path.suffix == ".json" else _yaml(text)
+        return msgspec.json.decode(text) if is_json else _yaml(text)
     except ValueError as error:
-        raise ValueError(
-            f"{where}: {path} cannot be read as {'JSON' if path.suffix == '.json' else 'YAML'}: {error}"
-        ) from error
+        raise ValueError(f"{what} cannot be read as {'JSON' if is_json else 'YAML'}: {error}") from error
 
 
 def _read(path: Path, where: str) -> str:

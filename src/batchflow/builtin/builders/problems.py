@@ -27,7 +27,7 @@ def unknown_variables(texts: Iterable[Text], columns: frozenset[str]) -> Iterato
         read = text.variables if WHOLE in columns else text.variables | text.spelt_out
         for name, line in read.items():
             if name not in columns | text.optional:
-                yield f"{text.where}: line {line}: unknown variable {name!r}{suggestion(name, columns)}"
+                yield f"{text.where}: line {line}: unknown variable {name!r}{suggestion(name, columns, text.functions)}"
 
 
 def unknown_columns(settings: Mapping[str, str], columns: frozenset[str]) -> Iterator[str]:
@@ -37,10 +37,10 @@ def unknown_columns(settings: Mapping[str, str], columns: frozenset[str]) -> Ite
             yield f"{setting}: unknown column {name!r}{suggestion(name, columns)} (a record without it may hold null there)"
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str], functions: Iterable[str] = ()) -> str:
     """Names the nearest known name, or a few of them."""
     among = sorted(known)
-    near = get_close_matches(name, among, 1)
+    near = get_close_matches(name, [*among, *functions], 1)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(among[:12])}" if among else ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from batchflow.builtin.builders.attachment import Attached, Attachment
 from batchflow.builtin.builders.environment import Environment
-from batchflow.builtin.builders.files import data_of, is_file, text_of
+from batchflow.builtin.builders.files import data_of, is_elsewhere, text_of
 from batchflow.builtin.builders.shapes import is_list, is_map
 from batchflow.builtin.builders.text import Number, Text
 
@@ -74,7 +74,7 @@ class Writer:
         value = block[key]
         if key == TOOL_INPUT:
             return value
-        if key not in SPOKEN or not (isinstance(value, str) or is_file(value)):
+        if key not in SPOKEN or not (isinstance(value, str) or is_elsewhere(value)):
             return self.spoken(value, where)
         source = value if isinstance(value, str) else text_of(value, where=where, base=self._base)
         return self._settled(self._template(source, where, blank=key != "text" and "role" not in block))

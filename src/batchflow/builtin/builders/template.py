@@ -17,12 +17,14 @@ def template(
     model: Annotated[str, Doc("The model to ask. May be a template.")],
     max_tokens: Annotated[int | str, Doc("The most tokens an answer may have. May be a template.")],
     system: Annotated[
-        str | dict[str, str] | list[dict[str, Any]] | None,
-        Doc("The system prompt: a template, {file: PATH}, or a list of blocks."),
+        str | dict[str, Any] | list[dict[str, Any]] | None,
+        Doc("The system prompt: a template, {file: PATH}, {load: LOADER, ...}, or a list of blocks."),
     ] = None,
-    prompt: Annotated[str | dict[str, str] | None, Doc("The last user turn: a template, or {file: PATH}.")] = None,
+    prompt: Annotated[
+        str | dict[str, Any] | None, Doc("The last user turn: a template, {file: PATH}, or {load: LOADER, ...}.")
+    ] = None,
     messages: Annotated[
-        list[dict[str, Any]] | dict[str, str] | None,
+        list[dict[str, Any]] | dict[str, Any] | None,
         Doc("Turns that come before the prompt: a list, or {file: PATH} to JSON or YAML. Their texts are templates."),
     ] = None,
     tools: Annotated[list[dict[str, Any]] | None, Doc("Tools the model may use, as the API takes them.")] = None,
@@ -40,6 +42,9 @@ def template(
     filters: Annotated[
         Mapping[str, Callable[..., Any]] | None, Given(), Doc("Template filters beside Jinja2's own, by name.")
     ] = None,
+    globals: Annotated[
+        Mapping[str, Callable[..., Any]] | None, Given(), Doc("Template functions beside Jinja2's own, by name.")
+    ] = None,
     **params: Annotated[Any, Doc("Any other parameter of the API, sent as it is.")],
 ) -> TemplateBuilder:
     """Builds requests from Jinja2 templates over each record's columns.
@@ -47,7 +52,7 @@ def template(
     Texts see the record's columns as variables, and the record itself as `record` (for names like "Claim text"). A
     variable that a record lacks makes that record a dead letter; one that no record can have is found by `validate`.
     """
-    writer = Writer(environment=environment(filters), base=base)
+    writer = Writer(environment=environment(filters, globals), base=base)
     if prompt is None and not messages:
         raise ValueError("a request needs a prompt, or messages")
     schema = data_of(output, where="output", base=base)

@@ -1,6 +1,7 @@
 """One text of a request: rendered from a record, and encoded as the JSON it becomes."""
 
 import re
+from collections.abc import Collection
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -84,6 +85,11 @@ class Text:
             node for node in self._tree.find_all(nodes.Expr) if type(node) is not nodes.TemplateData
         ]
         return self._quick({}) if plain and self._quick else None
+
+    @property
+    def functions(self) -> Collection[str]:
+        """What a template may call by name."""
+        return self._environment.globals.keys()
 
     @property
     def is_empty(self) -> bool:

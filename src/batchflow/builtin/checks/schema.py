@@ -35,6 +35,7 @@ class SchemaCheck:
     """Reads answers as JSON of one schema. Nothing is repaired: what a sink gets is what the model said."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
         self._validator = jsonschema_rs.validator_for(dict(schema), offline=True)
 
     def check(self, result: Result) -> Result | Bad:

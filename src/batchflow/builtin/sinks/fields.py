@@ -56,6 +56,8 @@ class Column(msgspec.Struct, frozen=True):
     literal: str = ""
     root: str = ""
     """The carried column it begins at, if it does."""
+    output: tuple[Step, ...] | None = None
+    """The way into the structured output, if it goes there: () is all of it."""
 
     def over(self, rows: Sequence[Result]) -> Iterator[Any]:
         """Gives this column of some rows."""
@@ -118,9 +120,10 @@ def _compile(name: str, expression: str) -> Column:
     if root == "usage" and steps:
         return _usage_column(name, steps)
     if root == "output" and steps:
-        return Column(name=name, kind="any", get=_path(attrgetter("output"), steps))
+        return Column(name=name, kind="any", get=_path(attrgetter("output"), steps), output=steps)
     if root in _PLAIN:
-        return Column(name=name, kind=_PLAIN[root], get=attrgetter(_bare(root, steps)))
+        whole = () if root == "output" else None
+        return Column(name=name, kind=_PLAIN[root], get=attrgetter(_bare(root, steps)), output=whole)
     return _carried_column(name, root, steps)
 
 

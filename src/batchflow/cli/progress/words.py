@@ -3,7 +3,9 @@
 from batchflow.model.state import Event
 from batchflow.reports.runs import SHORT
 
-ROUTINE = frozenset({"batch.delivered", "batch.drafted", "part.delivered"})
+ROUTINE = frozenset(
+    {"batch.delivered", "batch.drafted", "notify.failed", "notify.told", "part.delivered", "run.dead_letters"}
+)
 """What happens for every batch and is told by what follows it."""
 NOTABLE = frozenset(
     {

@@ -1,0 +1,1 @@
+"""Who tells people outside how a run stands: a signed webhook."""

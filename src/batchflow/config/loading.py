@@ -1,0 +1,105 @@
+"""`{load: NAME, ...}`: a text that a plugin's loader gives, wherever a component takes `{file: PATH}`.
+
+It is loaded when the job file is read and never again, and what came is part of the options from there on: so it is part of
+the job's identity, and a prompt that was changed at its source in the middle of a run is refused like a changed file.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from batchflow.extend.facade import Plugins
+from batchflow.extend.kinds import Kind
+from batchflow.extend.offers import Offer
+from batchflow.extend.signature import Spec
+from batchflow.model import problem
+from batchflow.model.errors import BatchflowError, PluginError
+from batchflow.model.problem import Problem
+
+LOAD = "load"
+LOADED = "loaded"
+"""What stands for a text that came: `{loaded: TEXT, from: LOADER}`."""
+
+
+def loads(value: Any) -> bool:
+    """Tell whether a value names a loader."""
+    return isinstance(value, dict) and isinstance(cast("dict[str, Any]", value).get(LOAD), str)
+
+
+class Loading:
+    """Loads the texts of one component. Whatever is wrong is told to `wrong`, and something else stands for it."""
+
+    def __init__(self, plugins: Plugins, base: Path, wrong: Callable[[Problem], None], instead: str) -> None:
+        self._plugins = plugins
+        self._base = base
+        self._wrong = wrong
+        self._instead = instead
+        self.failed: set[str] = set()
+        """Options of which something could not be loaded."""
+
+    def options(self, values: Mapping[str, Any], path: problem.Path) -> dict[str, Any]:
+        """Load what the options name: one that is a text as a whole, or the texts of one that is a list."""
+        return {name: self._option(value, (*path, name), name) for name, value in values.items()}
+
+    def _option(self, value: Any, path: problem.Path, option: str) -> Any:
+        if loads(value):
+            return self._loaded(cast("dict[str, Any]", value), path, option)
+        return self._inside(value, path, option) if isinstance(value, list) else value
+
+    def _inside(self, value: Any, path: problem.Path, option: str) -> Any:
+        match value:
+            case dict() if loads(cast("object", value)):
+                return self._loaded(cast("dict[str, Any]", value), path, option)
+            case dict():
+                items = cast("dict[str, Any]", value).items()
+                return {key: self._inside(item, (*path, key), option) for key, item in items}
+            case list():
+                rows = enumerate(cast("list[Any]", value))
+                return [self._inside(item, (*path, place), option) for place, item in rows]
+            case _:
+                return value
+
+    def _loaded(self, written: Mapping[str, Any], path: problem.Path, option: str) -> dict[str, str]:
+        found = self._text(written, path)
+        if isinstance(found, str):
+            return {LOADED: found, "from": str(written[LOAD])}
+        self.failed.add(option)
+        for one in found:
+            self._wrong(one)
+        return {LOADED: self._instead, "from": str(written[LOAD])}
+
+    def _text(self, written: Mapping[str, Any], path: problem.Path) -> str | Sequence[Problem]:
+        try:
+            offer = self._plugins.offer(Kind.LOADER, str(written[LOAD]))
+            loader = offer.load()
+            spec = Spec.of(loader)
+        except BatchflowError as error:
+            return [Problem(error.message, (*path, LOAD), error.hint)]
+        options = {name: value for name, value in written.items() if name != LOAD}
+        kwargs, problems = spec.parse(options, self._base, beside=(LOAD,))
+        if problems:
+            return [msgspec.structs.replace(one, path=(*path, *one.path)) for one in problems]
+        return self._called(offer, spec, loader, kwargs, path)
+
+    def _called(
+        self, offer: Offer, spec: Spec, loader: Callable[..., Any], kwargs: dict[str, Any], path: problem.Path
+    ) -> str | Sequence[Problem]:
+        """Ask the loader: a `ValueError` is its own sentence about what was asked for, anything else a fault of the plugin."""
+        by = f"loader `{offer.name}` of plugin {offer.by}"
+        given = {"base": self._base} if "base" in spec.given else {}
+        try:
+            text = loader(**kwargs, **given)
+        except ValueError as error:
+            return [Problem(f"{offer.name}: {error}", (*path, LOAD))]
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise PluginError(
+                f"{by} failed: {reason}", hint="this is a fault of that plugin; nothing was sent"
+            ) from error
+        if isinstance(text, str):
+            return text
+        return [
+            Problem(f"{by} gave {type(text).__name__}, not a text", (*path, LOAD), "this is a fault of that plugin")
+        ]

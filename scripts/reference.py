@@ -116,7 +116,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     **{f"components {kind.replace('_', ' ')}": (lambda kind=kind: components(kind)) for kind in HOOKS},
     **{
         f"section {name}": (lambda name=name: section(getattr(sections, name)))
-        for name in ("file", "job", "source", "batch", "submit", "budget", "retry", "sink", "notify")
+        for name in ("file", "plugins", "job", "source", "batch", "submit", "budget", "retry", "sink", "notify")
     },
     "exit codes": exits,
     "words": words,

@@ -45,6 +45,7 @@ from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
 from batchflow.ports.sink import SinkContext
 from batchflow.ports.state import StateStore
+from batchflow.stages.asked import asked, let_go, where_of
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Outlet, Parts
@@ -53,6 +54,7 @@ from batchflow.stages.reopen import refuse_other_account, refuse_other_address, 
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
+from batchflow.stages.wall import misgiven, of_job, wall
 
 _log = logging.getLogger("batchflow")
 
@@ -312,13 +314,17 @@ class Batchflow:
             last = await self.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
             fresh = last is None or last.receipt is None
             context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
-            stack.push_async_callback(outlet.sink.close)
+            sink, within = outlet.sink, kit.parts.rules.plugin_timeout
+            stack.push_async_callback(partial(let_go, sink, "when it was closed", sink.close, within=within))
             try:
-                await outlet.sink.open(context, last.receipt if last else None)
-            except errors.SinkError as error:
+                make_ready = partial(sink.open, context, last.receipt if last else None)
+                await asked(sink, "when it was opened", make_ready, within=within, where=where_of(sink))
+            except (errors.SinkError, errors.PluginError) as error:
                 if bear:
-                    opened.append(replace(outlet, sink=Unready(outlet.sink, error)))
+                    opened.append(replace(outlet, sink=Unready(sink, error)))
                     continue
+                if isinstance(error, errors.PluginError):
+                    raise of_job(kit.parts.name, error) from error
                 if await self.store.get(Run, kit.run) is not None:
                     raise
                 raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
@@ -399,9 +405,18 @@ class PriceBooks:
     def price(self, model: str) -> Price | None:
         """Ask each book once per model."""
         if model not in self._known:
-            prices = (book.price(model) for book in self._books)
+            prices = (_asked_price(book, model) for book in self._books)
             self._known[model] = next((price for price in prices if price is not None), None)
         return self._known[model]
+
+
+def _asked_price(book: Prices, model: str) -> Price | None:
+    doing = f"when it was asked for the price of {model}"
+    with wall(book, doing):
+        price = book.price(model)
+    if not isinstance(price, Price | None):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+        raise misgiven(book, doing, price, "a `Price`, or None")
+    return price
 
 
 def _silent(_event: Event) -> None:
@@ -412,7 +427,12 @@ async def _fingerprint(parts: Parts, last: Run | None) -> str | None:
     """Ask the source what it holds now; not where a run has read it to its end, for it may be edited or gone since."""
     if last is not None and last.state in OPEN and last.read_all:
         return last.fingerprint
-    return await parts.source.fingerprint()
+    source = parts.source
+    try:
+        ask, within = source.fingerprint, parts.rules.plugin_timeout
+        return await asked(source, "when it was asked for its fingerprint", ask, within=within, where=where_of(source))
+    except errors.PluginError as error:
+        raise of_job(parts.name, error) from error
 
 
 async def _wake(kit: Kit) -> None:

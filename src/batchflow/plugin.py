@@ -43,6 +43,8 @@ from batchflow.ports.secrets import Secrets
 from batchflow.ports.sink import (
     Completing,
     Part,
+    PlainPart,
+    PlainSink,
     Promise,
     Receipt,
     Refusal,
@@ -51,7 +53,7 @@ from batchflow.ports.sink import (
     SinkContext,
     Written,
 )
-from batchflow.ports.source import Source
+from batchflow.ports.source import PlainSource, Source
 
 __all__ = [
     "API",
@@ -92,6 +94,9 @@ __all__ = [
     "Params",
     "Part",
     "Pause",
+    "PlainPart",
+    "PlainSink",
+    "PlainSource",
     "Price",
     "Prices",
     "Promise",

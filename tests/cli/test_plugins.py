@@ -84,6 +84,35 @@ def test_a_file_that_cannot_be_imported_stops_only_the_job_that_needs_it(shop, h
 
 
 @pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("source", "source: {type: lake}"),
+        ("builder", "request: {type: lake}"),
+        ("check", "checks: [{type: lake}]"),
+        ("retry", "retry: {type: lake}"),
+        ("sink", "sinks: [{type: lake}]"),
+        ("provider", "provider: {type: lake}"),
+    ],
+)
+def test_whatever_the_broken_plugin_was_to_bring_only_its_job_is_refused(shop, house, kind, part):
+    house(house="import no_such_driver")
+    job = shop.folder / "batchflow.yaml"
+    whole = job.read_text().replace("      - {type: lake}\n", "")
+    key = part.partition(":")[0]
+    at = whole.index("  triage:\n") + len("  triage:\n")
+    end = whole.index("  plain:\n")
+    kept = [line for line in whole[at:end].splitlines() if not line.startswith(f"    {key}:")]
+    if key == "sinks":
+        kept = [line for line in kept if not line.startswith("      - ")]
+    job.write_text(f"{whole[:at]}{chr(10).join([f'    {part}', *kept])}\n{whole[end:]}")
+    said = shop("validate")
+    assert said.code == Exit.CONFIG
+    assert f"there is no {kind} `lake`" in said.err
+    assert "plugin house (plugins/house.py) was left out: line 1: ModuleNotFoundError" in said.err
+    assert shop("validate", "plain").code == Exit.DELIVERED
+
+
+@pytest.mark.parametrize(
     ("section", "said"),
     [
         ("[./plugins/hose.py]", ":1:11: plugin file ./plugins/hose.py does not exist"),
@@ -174,7 +203,11 @@ def test_a_sound_plugin_passes_the_check(shop, house):
         ('Annotated[int, Doc("How deep.")]', "'integer'", "the signature of"),
         ("def register_sinks", "def register_sink", "there is no hook `register_sink`: did you mean `register_sinks`"),
         ("def register_sinks", "async def register_sinks", "`register_sinks` is an async function"),
-        ("def register_sinks(register)", "def register_sinks(regster)", "regster"),
+        (
+            "def register_sinks(register)",
+            "def register_sinks(regster)",
+            "`register_sinks` takes `regster`, which the hook does not give: did you mean `register`",
+        ),
         ("@hookimpl\n", "", "`register_sinks` lacks its `@hookimpl`"),
         ('register("lake", lake)', 'register("lake", "nowhere:lake")', "cannot be loaded from nowhere:lake"),
         (
@@ -218,3 +251,29 @@ def test_why_says_who_brings_each_part(shop, house):
     assert parts["sink jsonl"]["by"] == "house (plugins/house.py)"
     assert parts["sink jsonl"]["instead_of"] == ["batchflow.builtin"]
     assert "in place of batchflow.builtin" in shop("plugin", "why", "plain").out
+
+
+STUCK = LAKE.replace(
+    "        return {",
+    """        import threading
+
+        from anyio import to_thread
+
+        await to_thread.run_sync(threading.Event().wait)
+        return {""",
+)
+
+
+def test_a_sink_stuck_in_a_thread_keeps_neither_the_other_job_nor_the_process(shop, house):
+    """As a process of its own: Python waits for such a thread when it ends."""
+    house(house=STUCK)
+    job = shop.folder / "batchflow.yaml"
+    job.write_text(job.read_text().replace("sinks:", "plugin_timeout: 1s\n    sinks:", 1))
+    process = shop.cold("run")  # no fork: a fork of the tests ends in its own way
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == Exit.PAUSED, said
+    assert "house.Lake (plugins/house.py) did not come back within 1 s while it wrote part" in said
+    assert len(shop.lines("2.jsonl")) == 4
+    (shop.folder / "plugins" / "house.py").write_text(LAKE)
+    assert shop("resume", "triage").code == Exit.DELIVERED
+    assert shop.asked == 8

@@ -16,6 +16,8 @@ from batchflow.model.state import RunState
 class Failing:
     """Something of ours whose n-th call of a method fails; all others go through."""
 
+    __module__ = "batchflow.builtin"
+
     def __init__(self, real, method, n, error):
         self._real = real
         self._method = method

@@ -21,6 +21,7 @@ from batchflow.sim import Simulator
 from batchflow.sim.clock import SimClock
 from batchflow.sim.http import Api
 from batchflow.sim.server import ThreadServer
+from batchflow.stages.lane import Lane
 
 EPOCH = 1_800_000_000.0
 SETTLE = 0.001
@@ -49,6 +50,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self._elsewhere.add(future)
         future.add_done_callback(self._elsewhere.discard)
         return future
+
+    def stands_still(self):
+        """Said by a thread that will never be done: nobody waits for it with the clock in hand."""
+        self.call_soon_threadsafe(self._elsewhere.clear)
 
     def run_in_executor(self, executor, func, *args):
         return self.at_work(super().run_in_executor(executor, func, *args))
@@ -104,7 +109,20 @@ def seen_at_work():
         finally:
             token.cancel()
 
+    run_in_lane = Lane.run
+
+    async def in_lane(lane, work):
+        loop = asyncio.get_running_loop()
+        token = loop.create_future()
+        if isinstance(loop, JumpingLoop):
+            loop.at_work(token)
+        try:
+            return await run_in_lane(lane, work)
+        finally:
+            token.cancel()
+
     with (
+        patch.object(Lane, "run", in_lane),
         patch.object(AsyncIOBackend, "run_sync_in_worker_thread", classmethod(in_thread)),
         patch.object(aiosqlite.core, "SimpleQueue", _Queue),
         patch.object(driver, "LISTEN", 10.0),

@@ -17,6 +17,7 @@ from anyio._backends._asyncio import AsyncIOBackend
 
 from batchflow.builtin.anthropic.connection import _client
 from batchflow.sim.connection import TRANSPORT
+from batchflow.stages.lane import Lane
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -53,6 +54,11 @@ async def _at_once(_cls, func, args, abandon_on_cancel=False, limiter=None):
     return func(*args)
 
 
+async def _in_turn(_lane, work):
+    await anyio.lowlevel.checkpoint()
+    return work()
+
+
 async def _here(func, /, *args, **more):
     return func(*args, **more)
 
@@ -62,7 +68,8 @@ def no_threads():
     """Does the work of threads in the loop, our own and that of the SDK: no clock may jump while somebody is at work."""
     ours = patch.object(AsyncIOBackend, "run_sync_in_worker_thread", classmethod(_at_once))
     theirs = patch.object(asyncio, "to_thread", _here)
-    with ours, theirs:
+    lanes = patch.object(Lane, "run", _in_turn)
+    with ours, theirs, lanes:
         yield
 
 

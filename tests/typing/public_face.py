@@ -16,6 +16,7 @@ from batchflow.plugin import (
     GiveUp,
     Params,
     Part,
+    PlainPart,
     Promise,
     Receipt,
     Record,
@@ -78,6 +79,17 @@ class MySink:
     async def close(self) -> None: ...
 
 
+class MyPlainSink:
+    promise: Promise = "at_least_once"
+
+    def open(self, context: SinkContext, last: Receipt | None) -> None: ...
+
+    def write(self, part: PlainPart) -> Receipt:
+        return {"rows": sum(len(results) for results in part.rows)}
+
+    def close(self) -> None: ...
+
+
 class MyBuilder:
     def build(self, record: Record) -> bytes:
         return record.key.encode()
@@ -119,7 +131,7 @@ objects = Job(
     request=builder,
     checks=[checker],
     retry=policy,
-    sinks=[To(sink=sink, on="all", name="everything")],
+    sinks=[To(sink=sink, on="all", name="everything"), MyPlainSink()],
     rules=Rules(budget=20_000_000_000, carry=("tenant",), on_duplicate="error"),
 )
 assert_type(Plugins([MyPlugin()]).source("jsonl")(), Source)

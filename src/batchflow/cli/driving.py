@@ -14,6 +14,7 @@ from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.opening import Opened
 from batchflow.cli.process import settle_in
 from batchflow.cli.progress.screen import Screen, follow, look, screen
+from batchflow.engine.driver import unexpected
 from batchflow.model.errors import BatchflowError
 from batchflow.model.state import RunState
 from batchflow.model.words import Word
@@ -70,11 +71,9 @@ class Driving:
     async def _one(self, ended: Ended, go: Go) -> None:
         try:
             ended.report = await go(ended.opened)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
             found = failures.known(error)
-            if found is None:
-                raise
-            ended.error = found
+            ended.error = unexpected("run", error) if found is None else found
 
     async def _obey(self, scope: anyio.CancelScope) -> None:
         """Stop gracefully at the first signal, and at once at the second."""

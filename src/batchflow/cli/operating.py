@@ -11,6 +11,7 @@ from batchflow.cli.looking import opened_store
 from batchflow.cli.opening import Opened, Workshop, file_of, read_jobs
 from batchflow.cli.output import facts, remark
 from batchflow.cli.place import found
+from batchflow.cli.process import leave_hanging
 from batchflow.cli.wishes import driver_of, obeyed, pause_unattended, wish, withdraw
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.near import did_you_mean
@@ -124,7 +125,8 @@ async def _drive_one(place: Path, run: Run, go: Go, *, json: bool) -> Exit:
     workshop = Workshop(file, plugins=plugins, state=place)
     async with AsyncExitStack() as stack:
         opened = await workshop.opened(file.jobs[run.job], stack, going_on=run)
-        return await tell_endings(await Driving([opened]).drive(go), json=json)
+        code = await tell_endings(await Driving([opened]).drive(go), json=json)
+    return leave_hanging(code)
 
 
 async def _told(store: StateStore, run: Run, verb: str, lease: Lease, *, json: bool) -> Exit:

@@ -9,6 +9,7 @@ from batchflow.cli.driving import Driving, Go
 from batchflow.cli.endings import tell_endings
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import Opened, Workshop, in_one_round, read_jobs, split_words
+from batchflow.cli.process import leave_hanging
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.quantities import seconds
 from batchflow.model.errors import UserError
@@ -43,7 +44,8 @@ async def drive_all(workshop: Workshop, go: Go, *, new: bool, json: bool, hints:
     async with AsyncExitStack() as stack:
         jobs = [await workshop.opened(spec, stack, new=new) for spec in workshop.file.jobs.values()]
         ended = await Driving(jobs).drive(go)
-        return await tell_endings(ended, json=json, hints=hints)
+        code = await tell_endings(ended, json=json, hints=hints)
+    return leave_hanging(code)
 
 
 def patience(wait: str | None, *, no_wait: bool) -> float | None:

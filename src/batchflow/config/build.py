@@ -14,6 +14,7 @@ from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
 from batchflow.ports.check import Shaping
 from batchflow.stages import kit
+from batchflow.stages.plain import awaited_sink, awaited_source
 
 _SUBJECT = re.compile(r"`?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)")
 _FIELD = re.compile(r"field '([^']+)'")
@@ -73,12 +74,12 @@ def make(job: Draft, given: Mapping[str, Any], *, provider: bool = False, notifi
 
 def _made(making: "_Making", *, provider: bool = False, notifiers: bool = False) -> Made:
     job = making.job
-    source = making.made(job.source)
+    source = awaited_source(making.made(job.source))
     builder = making.made(job.builder)
     checks = [making.made(check) for check in job.checks]
     retry = making.made(job.retry)
     making.tell_shape(checks)
-    sinks = [making.made(outlet.sink) for outlet in job.sinks]
+    sinks = [awaited_sink(making.made(outlet.sink)) for outlet in job.sinks]
     told = [making.made(heed.notifier) for heed in job.notify] if notifiers else []
     if provider:
         making.made(job.provider)

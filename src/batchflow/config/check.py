@@ -5,6 +5,7 @@ The first records are read and built, exactly as a run would; nothing is sent an
 
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,9 @@ from batchflow.ports.builder import Builder, BuildError, Inspectable
 from batchflow.ports.prices import Prices
 from batchflow.ports.source import Described, OneShot, Source
 from batchflow.stages.ask import requests_of
+from batchflow.stages.asked import asked
 from batchflow.stages.kit import Parts
+from batchflow.stages.wall import wall
 
 SAMPLE = 100
 
@@ -51,7 +54,11 @@ UNSEEN = Sample(looked=False)
 
 async def check(job: Draft, parts: Parts | Made, *, plugins: Plugins, prices: Prices) -> list[Problem]:
     """Ask every part of a job what is wrong with it; of a draft, every part that there is."""
-    sample, found = await _looked_at(job.source, parts.source) if job.source and parts.source else (UNSEEN, [])
+    sample, found = (
+        await _looked_at(job.source, parts.source, job.rules.plugin_timeout)
+        if job.source and parts.source
+        else (UNSEEN, [])
+    )
     found += _columns(job, sample)
     if job.builder:
         found += [*_builder(job, job.builder, parts.builder, sample), *_price(job, job.builder, prices)]
@@ -59,20 +66,26 @@ async def check(job: Draft, parts: Parts | Made, *, plugins: Plugins, prices: Pr
     return found + plugins.check_job(job) if isinstance(job, JobSpec) else found
 
 
-async def _looked_at(component: Component, source: Source) -> tuple[Sample, list[Problem]]:
+async def _looked_at(component: Component, source: Source, within: float) -> tuple[Sample, list[Problem]]:
     """Look at the first records, unless looking uses them up: a queue, or a stream that the run itself must copy."""
     if "spool" in component.given or (isinstance(source, OneShot) and source.one_shot):
         return UNSEEN, []
     declared = None
     try:
-        declared = await source.columns() if isinstance(source, Described) else None
-        items = await _first(source)
-    except SourceError as error:
+        declared = await _declared(source, within)
+        items = await asked(source, "while its first records were read", partial(_first, source), within=within)
+    except (SourceError, PluginError) as error:
         return Sample(declared=declared, looked=False), [_about_source(component, error)]
     records = [item for item in items if isinstance(item, Record)]
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     sample = Sample(records, unreadable, declared)
     return sample, list(_source(component, sample))
+
+
+async def _declared(source: Source, within: float) -> frozenset[str] | None:
+    if not isinstance(source, Described):
+        return None
+    return await asked(source, "when it was asked for its columns", source.columns, within=within)
 
 
 async def _first(source: Source) -> list[Record | Unreadable]:
@@ -122,7 +135,8 @@ def _builder(job: Draft, component: Component, builder: Builder | None, sample: 
     said: list[Problem] = []
     if isinstance(builder, Inspectable):
         version = _version(job.provider) if job.provider else ""
-        said = [placed(component, message) for message in builder.problems(sample.columns, version=version)]
+        with wall(builder, "when it was asked what is wrong"):
+            said = [placed(component, message) for message in builder.problems(sample.columns, version=version)]
     known = {component.path, *(found.path for found in said)} if said else frozenset[problem.Path]()
     return [*said, *(found for found in _built(component, builder, sample) if found.path not in known)]
 
@@ -192,7 +206,7 @@ def _unusable(path: Path) -> str:
     return _unwritable(path)
 
 
-def _about_source(source: Component, error: SourceError) -> Problem:
+def _about_source(source: Component, error: SourceError | PluginError) -> Problem:
     where = "path" if "path" in source.kwargs else "type"
     return Problem(error.message, (*source.path, where), error.hint)
 

@@ -18,7 +18,7 @@ from batchflow.model.problem import Problem
 from batchflow.model.rules import BatchRules, RetryRules, Rules, SubmitRules
 
 PARTS = ("source", "request", "checks", "batch", "submit", "retry", "budget", "sinks", "notify", "provider")
-KEYS = (*PARTS, "on_duplicate", "repeat")
+KEYS = (*PARTS, "on_duplicate", "repeat", "plugin_timeout")
 EXAMPLES: Mapping[str, str] = {
     "source": "write one: `source: {type: jsonl, path: in.jsonl, key: id}`",
     "request": "write one: `request: {model: claude-haiku-4-5, max_tokens: 300, prompt: {file: prompt.md}}`",

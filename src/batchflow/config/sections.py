@@ -134,9 +134,15 @@ def job(
     repeat: Annotated[
         Literal["always"] | None, Doc("`always`: a second run asks everything again and pays again.")
     ] = None,
+    plugin_timeout: Annotated[
+        Seconds,
+        Doc(
+            "How long a plugin's part may go without a step (a page read, rows taken, a call answered) before it is given up."
+        ),
+    ] = 600,
 ) -> dict[str, Any]:
     """Single settings of a job."""
-    return {"on_duplicate": on_duplicate, "repeat": repeat or ""}
+    return {"on_duplicate": on_duplicate, "repeat": repeat or "", "plugin_timeout": plugin_timeout}
 
 
 def plugins(

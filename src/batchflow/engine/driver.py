@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.trouble import Trouble
+from batchflow.engine.watchdog import Watchdog
 from batchflow.machine.batch import RESERVING
 from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished
 from batchflow.model import errors
@@ -38,7 +39,7 @@ from batchflow.stages.resolve import resolve
 from batchflow.stages.rule import VERB as RULE
 from batchflow.stages.rule import answer
 from batchflow.stages.submit import pause, submit
-from batchflow.stages.wall import of_job
+from batchflow.stages.wall import blame, of_job, raised_in
 
 Work: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -86,6 +87,9 @@ class Driver:
         self._evidence = Evidence()
         self._begun_at_rest: set[str] = set()
         """Parts whose delivery was begun while the run rested: each is tried once, and waits for nothing."""
+        parts = kit.parts
+        asked = (parts.source, *(outlet.sink for outlet in parts.outlets))
+        self._watchdog = Watchdog(parts.name, asked, self)
 
     def stop(self) -> None:
         """Begin nothing more; finish the steps in hand. The run stays as it is, to be picked up again."""
@@ -94,6 +98,13 @@ class Driver:
 
     async def drive(self) -> Run:
         """Go round until there is nothing more to do here; raise what broke the run."""
+        with self._watchdog:
+            await self._drive()
+        if self._failure is not None:
+            raise self._failure
+        return await self._kit.current()
+
+    async def _drive(self) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._lease.keep, self._lost)
             try:
@@ -103,9 +114,6 @@ class Driver:
                 self._fail(error)
             await self._finish()
             tasks.cancel_scope.cancel()
-        if self._failure is not None:
-            raise self._failure
-        return await self._kit.current()
 
     def _lost(self, error: errors.Locked) -> None:
         self._fail(error)
@@ -127,6 +135,7 @@ class Driver:
         await anyio.lowlevel.checkpoint_if_cancelled()
         self._bell = anyio.Event()
         started = False
+        await self._write_down_what_blocked()
         try:
             run = await self._obey(tasks)
             if not self._stopping and run.state in LIVE:
@@ -141,6 +150,10 @@ class Driver:
         if not started:
             await self._nap()
         return True
+
+    async def _write_down_what_blocked(self) -> None:
+        while self._watchdog.found:
+            await self._kit.commit(self._kit.event("loop.blocked", self._kit.run, self._watchdog.found.pop(0)))
 
     async def _outdated(self, error: errors.BatchflowError) -> None:
         """Look again, since somebody else was quicker; one whose lease is not held is told so at once."""
@@ -376,10 +389,17 @@ class Driver:
                 case errors.BatchflowError():
                     # A reader that could not commit has items in hand that nobody else has: only a new one may go on.
                     await self._broke(error)
+                case _ if (part := self._raised_in(error)) is not None:
+                    await self._broke(of_job(self._kit.parts.name, blame(part, f"in the step `{name}`", error)))
                 case _:
-                    await self._broke(_unexpected(name, error))
+                    await self._broke(unexpected(name, error))
         except errors.BatchflowError as worse:
             self._fail(worse)
+
+    def _raised_in(self, error: Exception) -> object | None:
+        """Find which of the parts of others that no wall stands before has raised it."""
+        kit = self._kit
+        return raised_in(error, (kit.provider, kit.store, kit.blobs, kit.prices))
 
     async def _answered(self, name: str) -> None:
         """Forget what was wrong with the provider; whoever was told of it is told that it is over."""
@@ -414,7 +434,8 @@ def _asks_for(step: str) -> str:
     return "results" if step == "collect" else "listings"
 
 
-def _unexpected(name: str, error: Exception) -> errors.Bug:
+def unexpected(name: str, error: Exception) -> errors.Bug:
+    """Own up to an error that nobody has a place for."""
     bug = errors.Bug(
         f"the step `{name}` met an error that nobody expected ({type(error).__name__}: {error}). What was committed is kept",
         hint="please report it; then run the same command again: it goes on from what was committed",

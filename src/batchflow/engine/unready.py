@@ -1,13 +1,13 @@
 """A sink that cannot be opened must not keep a run from being canceled: what is at the provider goes on costing money."""
 
-from batchflow.model.errors import SinkError, SinkRefused
+from batchflow.model.errors import PluginError, SinkError, SinkRefused
 from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext
 
 
 class Unready:
     """Stands in for such a sink: its parts are parked with its words, and wait until it is mended."""
 
-    def __init__(self, sink: Sink, error: SinkError) -> None:
+    def __init__(self, sink: Sink, error: SinkError | PluginError) -> None:
         self.promise: Promise = sink.promise
         self._error = error
 

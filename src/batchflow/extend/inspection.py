@@ -6,6 +6,7 @@ hook without its marker is a plain function, and a coroutine hook answers with a
 
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import pluggy
 
@@ -16,6 +17,20 @@ from batchflow.extend.near import did_you_mean
 def refusals(manager: pluggy.PluginManager, plugin: object) -> list[str]:
     """List what is wrong with the hooks of a registered plugin."""
     return [*_unmarked(manager, plugin), *_misspelt(manager, plugin), *_unsuitable(manager, plugin)]
+
+
+def misdeclared(manager: pluggy.PluginManager, plugin: object) -> list[str]:
+    """List hooks that ask for what nobody gives; pluggy refuses them, too, in words of its own."""
+    return [fault for name in _known(manager) for fault in _strange(manager, name, getattr(plugin, name, None))]
+
+
+def _strange(manager: pluggy.PluginManager, hook: str, function: Any) -> Iterator[str]:
+    caller: pluggy.HookCaller = getattr(manager.hook, hook)
+    if not inspect.isroutine(function) or not hasattr(function, f"{PROJECT}_impl") or caller.spec is None:
+        return
+    for name in inspect.signature(function).parameters:
+        if name not in caller.spec.argnames:
+            yield f"`{hook}` takes `{name}`, which the hook does not give: {did_you_mean(name, caller.spec.argnames)}"
 
 
 def _unmarked(manager: pluggy.PluginManager, plugin: object) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pluggy
 from batchflow.extend import hooks
 from batchflow.extend.admission import Admission, refusal
 from batchflow.extend.files import Files, failing_line
-from batchflow.extend.inspection import refusals
+from batchflow.extend.inspection import misdeclared, refusals
 from batchflow.extend.kinds import HOOKS, Kind
 from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
 from batchflow.extend.versions import Spoken
@@ -105,6 +105,8 @@ class Intake:
             self.broken.append(Broken(origin, told(error)))
 
     def _register(self, plugin: object, name: str) -> None:
+        if wrong := misdeclared(self._manager, plugin):
+            raise _refused(self._origins[name], "; ".join(wrong))
         try:
             self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:

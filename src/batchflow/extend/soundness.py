@@ -16,7 +16,7 @@ AWAITED: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
 CALLED: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {Kind.BUILDER: ("build",), Kind.CHECK: ("check",), Kind.RETRY: ("decide",), Kind.PRICES: ("price",)}
 )
-SUPPLIED = frozenset({"base", "carry", "filters", "spool", "clock"})
+SUPPLIED = frozenset({"base", "carry", "filters", "spool", "clock", "output"})
 """What a factory may ask the app for."""
 FUNCTIONS = frozenset({Kind.FILTER, Kind.COMMAND})
 """Kinds that are plain functions, whose signature is no configuration."""

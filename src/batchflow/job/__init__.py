@@ -24,16 +24,17 @@ from batchflow.model.rules import Rules
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
 from batchflow.ports.retry import RetryPolicy
-from batchflow.ports.sink import Sink
-from batchflow.ports.source import Source
+from batchflow.ports.sink import PlainSink, Sink
+from batchflow.ports.source import PlainSource, Source
 from batchflow.stages.kit import Listener, On, Outlet, Parts
+from batchflow.stages.plain import awaited_sink, awaited_source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class To:
     """A sink, which rows it sees, and a name for it."""
 
-    sink: Sink | Write
+    sink: Sink | PlainSink | Write
     on: On = "ok"
     name: str = ""
 
@@ -50,9 +51,9 @@ class Job:
     """
 
     name: str
-    source: Source | Read | Sequence[Mapping[str, Any]]
+    source: Source | PlainSource | Read | Sequence[Mapping[str, Any]]
     request: Builder | Build
-    sinks: Sequence[To | Sink | Write]
+    sinks: Sequence[To | Sink | PlainSink | Write]
     key: str = "id"
     checks: Sequence[Check | Examine] = ()
     retry: RetryPolicy | Decide | None = None
@@ -79,9 +80,7 @@ class Job:
         """Wrap functions into ports; `retry` is the policy where none is declared."""
         return Parts(
             name=self.name,
-            source=self.source
-            if isinstance(self.source, Source)
-            else Rereading(self.source, self.key, self.rules.carry),
+            source=_source(self.source, self.key, self.rules.carry),
             builder=self.request if isinstance(self.request, Builder) else FunctionBuilder(self.request),
             outlets=[_outlet(to) for to in _tos(self.sinks)],
             checks=[one if isinstance(one, Check) else FunctionCheck(one) for one in self.checks],
@@ -103,11 +102,17 @@ def _retry(given: RetryPolicy | Decide | None, default: RetryPolicy) -> RetryPol
     return given if isinstance(given, RetryPolicy) else FunctionRetry(given)
 
 
-def _tos(sinks: Sequence[To | Sink | Write]) -> list[To]:
+def _tos(sinks: Sequence[To | Sink | PlainSink | Write]) -> list[To]:
     """Give every sink a name."""
     tos = [one if isinstance(one, To) else To(sink=one) for one in sinks]
     return [replace(to, name=to.name or f"sink{number or ''}") for number, to in enumerate(tos)]
 
 
+def _source(given: Any, key: str, carry: Sequence[str]) -> Source:
+    """Tell by its methods whether it is a source, or records."""
+    return awaited_source(given) if isinstance(given, Source) else Rereading(given, key, carry)
+
+
 def _outlet(to: To) -> Outlet:
-    return Outlet(name=to.name, sink=to.sink if isinstance(to.sink, Sink) else FunctionSink(to.sink), on=to.on)
+    sink: Any = to.sink
+    return Outlet(name=to.name, sink=awaited_sink(sink) if isinstance(sink, Sink) else FunctionSink(sink), on=to.on)

@@ -13,6 +13,7 @@ from collections.abc import (
 )
 from contextlib import AsyncExitStack
 from datetime import date
+from functools import partial
 from inspect import isasyncgen, isawaitable, isgenerator
 from itertools import islice
 from numbers import Number
@@ -27,6 +28,8 @@ from batchflow.model.result import Bad, Result
 from batchflow.ports.builder import Params
 from batchflow.ports.retry import Failure, Verdict
 from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
+from batchflow.stages.lane import Lane
+from batchflow.stages.plain import is_async
 from batchflow.stages.wall import misgiven
 
 Rows: TypeAlias = Iterable[Mapping[str, Any]]
@@ -48,6 +51,8 @@ class Rereading:
         self.__wrapped__ = rows
         self._key = key
         self._carry = carry
+        self._lane = Lane()
+        self.where = self._lane.where
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Page | Idle]:
         """Pass over what was read before, then go on in pages."""
@@ -67,13 +72,17 @@ class Rereading:
 
     async def _pages(self, passed: int) -> AsyncIterator[list[Any]]:
         """Ask for the rows anew, whichever way they come."""
-        rows: Any = self.__wrapped__() if callable(self.__wrapped__) else self.__wrapped__
+        rows: Any = self.__wrapped__
+        if callable(rows):
+            rows = rows() if is_async(rows) else await self._lane.run(rows)
         if isawaitable(rows):
             rows = await rows
         if isinstance(rows, AsyncIterable):
             return _slowly(rows, passed)  # pyright: ignore[reportUnknownArgumentType] - of whatever: `_item` looks
         if _holds_rows(rows):
-            return _at_once(rows, passed)
+            if isinstance(rows, (list, tuple)):
+                return _at_once(rows, passed)  # pyright: ignore[reportUnknownArgumentType] - as above
+            return _from_thread(rows, passed, self._lane)
         raise misgiven(self, "while it was read", rows, "records that can be iterated over")
 
     def _item(self, row: Any, number: int) -> Record | Unreadable:
@@ -117,6 +126,13 @@ def _holds_rows(rows: Any) -> bool:
 async def _at_once(rows: Iterable[Any], passed: int) -> AsyncGenerator[list[Any]]:
     left = islice(iter(rows), passed, None)
     while page := list(islice(left, PAGE)):
+        yield page
+
+
+async def _from_thread(rows: Iterable[Any], passed: int, lane: Lane) -> AsyncGenerator[list[Any]]:
+    """Take the rows in a thread, always the same: behind them may be a cursor that blocks, and knows its thread."""
+    left = await lane.run(lambda: islice(iter(rows), passed, None))
+    while page := await lane.run(lambda: list(islice(left, PAGE))):
         yield page
 
 
@@ -184,15 +200,17 @@ class FunctionSink:
 
     def __init__(self, write: Write) -> None:
         self.__wrapped__ = write
+        self._lane = Lane()
+        self.where = self._lane.where
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         """Nothing to make ready."""
 
     async def write(self, part: Part) -> Receipt:
-        """Hand the results over, a chunk at a time; a coroutine is awaited, and what comes back is of no interest."""
-        rows = 0
+        """Hand the results over, a chunk at a time; a plain function gets a thread, and what comes back is of no interest."""
+        rows, write = 0, self.__wrapped__
         async for results in part.rows:
-            given = self.__wrapped__(results)
+            given = write(results) if is_async(write) else await self._lane.run(partial(write, results))
             if isawaitable(given):
                 given = await given
             if isgenerator(given) or isasyncgen(given):

@@ -5,6 +5,8 @@
         ConfigError       the job file (it carries every problem at once), or a job declared in code
         UnknownComponent  no such source, builder, sink ...
         PluginError       a plugin failed; names distribution, hook, job, record
+          PluginRaised      it raised something: that may pass
+          PluginHung        it did not come back in time, and was given up
         RunRefused        the run may not start, or not like this
       ProviderError     the API's side of the story
         Refused           definite: nothing was created by this call
@@ -92,6 +94,16 @@ class UnknownComponent(UserError):
 
 class PluginError(UserError):
     """A plugin failed. It stops its own job, not the others."""
+
+
+class PluginRaised(PluginError):
+    """A plugin raised what nobody expected. A service behind it may be back in a minute."""
+
+    again = Again.LATER
+
+
+class PluginHung(PluginError):
+    """A plugin did not come back in time, and was given up."""
 
 
 class RunRefused(UserError):

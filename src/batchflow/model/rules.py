@@ -53,6 +53,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     submit: SubmitRules = SubmitRules()
     retry: RetryRules = RetryRules()
     budget: Nano | None = None
+    plugin_timeout: float = 10 * MINUTE
+    """How long a plugin's part may go without a step before it is given up."""
     carry: tuple[str, ...] = ()
     on_duplicate: Literal["first", "last", "error"] = "first"
     repeat: Literal["", "always"] = ""

@@ -1,6 +1,6 @@
 """Where results go."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -68,6 +68,32 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Lets go of everything; it may be called twice, and after a failed `open`."""
+        ...
+
+
+class PlainPart(msgspec.Struct, frozen=True, kw_only=True):
+    """Some results to be written together, for a sink without `async`."""
+
+    name: str
+    rows: Iterator[Sequence[Result]]
+
+
+@runtime_checkable
+class PlainSink(Protocol):
+    """A sink written without `async`. It has a thread of its own, in which every call comes: it may block there."""
+
+    promise: Promise
+
+    def open(self, context: SinkContext, last: Receipt | None) -> None:
+        """Makes ready; see `Sink`."""
+        ...
+
+    def write(self, part: PlainPart) -> Receipt | Written:
+        """Writes one part and makes it durable; see `Sink`."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of everything; see `Sink`."""
         ...
 
 

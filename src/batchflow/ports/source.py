@@ -1,6 +1,6 @@
 """Where records come from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Protocol, runtime_checkable
 
 from batchflow.model.record import Cursor, Idle, Page
@@ -21,6 +21,19 @@ class Source(Protocol):
 
     async def fingerprint(self) -> str | None:
         """Changes whenever the items would; None where that cannot be told (a query, a queue)."""
+        ...
+
+
+@runtime_checkable
+class PlainSource(Protocol):
+    """A source written without `async`. It has a thread of its own, in which every page is read: it may block there."""
+
+    def read(self, after: Cursor | None) -> Iterator[Page | Idle]:
+        """Yields what comes after the cursor; see `Source`."""
+        ...
+
+    def fingerprint(self) -> str | None:
+        """Changes whenever the items would; see `Source`."""
         ...
 
 

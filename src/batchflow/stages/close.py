@@ -8,10 +8,10 @@ from batchflow.model.errors import PluginError, SinkError
 from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Run
 from batchflow.model.words import Word
 from batchflow.ports.sink import Completing
+from batchflow.stages.asked import asked, where_of
 from batchflow.stages.deliver import settle
 from batchflow.stages.kit import Kit
 from batchflow.stages.repack import waiting
-from batchflow.stages.wall import wall
 
 SHORT = 16
 """Letters of an id that a person types."""
@@ -45,8 +45,10 @@ async def _completed(kit: Kit) -> str:
     for outlet in kit.parts.outlets:
         if isinstance(outlet.sink, Completing):
             try:
-                with wall(outlet.sink, "while it marked its target as whole"):
-                    await outlet.sink.complete()
+                await asked(
+                    outlet.sink, "while it marked its target as whole", outlet.sink.complete,
+                    within=kit.parts.rules.plugin_timeout, where=where_of(outlet.sink),
+                )  # fmt: skip
             except (PluginError, SinkError) as error:
                 return f"sink {outlet.name} holds every result, but could not be completed: {error.message}"
     return ""

@@ -1,6 +1,7 @@
 """Collect: fetch the results, check that every row came back, decide each row's fate, and book the money."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -9,6 +10,7 @@ from batchflow.machine.batch import Collected, Deferred, Disowned, GivenUp, step
 from batchflow.model import errors
 from batchflow.model.blob import Blob
 from batchflow.model.change import Count, Note, Put, Step
+from batchflow.model.result import Result
 from batchflow.model.state import Batch, BatchState, Decision, Entry, Intent, IntentState, Remote
 from batchflow.model.words import Word
 from batchflow.stages.deliver import settle
@@ -192,11 +194,18 @@ async def _judge(kit: Kit, batch: Batch, harvest: Harvest, parts: Sequence[Blob]
     joiner = Joiner(kit, batch, parts)
     async with kit.hold(await joiner.memory()) as held:
         async for chunk in joiner.results(None if kit.parts.checks else frozenset(not_ok), room=held):
-            verdicts.take(chunk)
+            await _take(kit, verdicts, chunk)
         bare = {row: (Word.MISSING, "no result line came back") for row in not_ok if not harvest.words[row]}
         async for chunk in joiner.bare(bare):
-            verdicts.take(chunk)
+            await _take(kit, verdicts, chunk)
     return verdicts
+
+
+async def _take(kit: Kit, verdicts: Verdicts, results: Sequence[Result]) -> None:
+    """Judge a chunk, where checks or a policy of others may take their time without holding anybody up."""
+    parts, judge = kit.parts, partial(verdicts.take, results)
+    if results:
+        await parts.aside((*parts.checks, parts.retry), f"on the answers from {results[0].key!r} on", judge)
 
 
 def _ledger(kit: Kit, batch: Batch, harvest: Harvest, waste: int) -> list[Step]:

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -15,6 +17,7 @@ from batchflow.model.state import Batch, BatchState, Decision, Delivery, Deliver
 from batchflow.model.state import Outlet as LastReceipt
 from batchflow.model.words import Word
 from batchflow.ports.sink import Part, Receipt, Releasing, Sink, Written
+from batchflow.stages.asked import Beat, asked, let_go, where_of
 from batchflow.stages.context import Row
 from batchflow.stages.decline import decline, strangers
 from batchflow.stages.join import Joiner
@@ -23,7 +26,7 @@ from batchflow.stages.mend import mend
 from batchflow.stages.objects import read_footer, read_frames
 from batchflow.stages.reject import LANE
 from batchflow.stages.verdicts import examine
-from batchflow.stages.wall import misgiven, wall
+from batchflow.stages.wall import misgiven
 
 ATTEMPTS = 6
 """Failed writes after which a part is parked until somebody resumes the run."""
@@ -46,8 +49,10 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     only = frozenset(rows_of(delivery.only)) or None
     rows = rows_for(kit, batch, "dead" if delivery.generation else outlet.on, delivery.generation, only)
     try:
-        written = await _written(outlet.sink, delivery, batch, rows)
+        written = await _written(kit, outlet, delivery, batch, rows)
     except (errors.SinkError, errors.PluginError) as error:
+        if isinstance(error, errors.PluginHung):
+            kit.parts.hung[outlet.name] = error.message
         await _fail(kit, delivery, error.message, later=error.again is not errors.Again.NEVER)
     except errors.ObjectDamaged as damage:
         await _mended(kit, delivery, damage)
@@ -58,14 +63,40 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
         await rows.aclose()
 
 
-async def _written(sink: Sink, delivery: Delivery, batch: Batch, rows: AsyncGenerator[Sequence[Result]]) -> Written:
-    doing = f"while it wrote part {delivery.id}"
-    with wall(sink, doing):
-        given = await sink.write(Part(name=delivery.id, rows=rows))
+async def _written(
+    kit: Kit, outlet: Outlet, delivery: Delivery, batch: Batch, rows: AsyncGenerator[Sequence[Result]]
+) -> Written:
+    if before := kit.parts.hung.get(outlet.name):
+        raise errors.PluginHung(f"not tried again in this process: {before}")
+    sink, beat = outlet.sink, Beat()
+    doing, write = (
+        f"while it wrote part {delivery.id}",
+        partial(sink.write, Part(name=delivery.id, rows=_felt(rows, beat))),
+    )
+    given = await asked(sink, doing, write, within=kit.parts.rules.plugin_timeout, beat=beat, where=where_of(sink))
     written = given if isinstance(given, Written) else Written(receipt=given)
+    if not _is_receipt(written.receipt):
+        raise misgiven(sink, doing, given, "a receipt (a dict of JSON), or `Written`")
     if odd := strangers(batch, written.refused):
         raise misgiven(sink, doing, odd[0], f"rows of the part as refused: they are numbered 0 to {batch.count - 1}")
     return written
+
+
+def _is_receipt(receipt: Any) -> bool:
+    """Tell whether it can be kept: a plugin's, whatever its type says."""
+    try:
+        return isinstance(receipt, dict) and bool(msgspec.json.encode(receipt))
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        return False
+
+
+async def _felt(rows: AsyncGenerator[Sequence[Result]], beat: Beat) -> AsyncGenerator[Sequence[Result]]:
+    """Hand rows on: a sink that takes some is alive, and what it waits for meanwhile is us."""
+    async for chunk in rows:
+        beat.again()
+        yield chunk
+        del chunk  # rows may be large, and the next ones are made now
+        beat.again()
 
 
 async def _confirm(kit: Kit, delivery: Delivery, sink: Sink, written: Written) -> None:
@@ -91,7 +122,10 @@ async def _confirm(kit: Kit, delivery: Delivery, sink: Sink, written: Written) -
             continue
         break
     if isinstance(sink, Releasing):
-        await sink.committed(written.receipt)
+        # The part is delivered, and a sink may never hear of it: a failure here undoes nothing.
+        release = partial(sink.committed, written.receipt)
+        doing = f"when it was told that part {delivery.id} is safe"
+        await let_go(sink, doing, release, within=kit.parts.rules.plugin_timeout)
 
 
 async def _receipt_now(kit: Kit, delivery: Delivery, receipt: Receipt) -> LastReceipt:
@@ -156,7 +190,11 @@ async def rows_for(
             async for chunk in results:
                 if on != "ok" and fates.dead:
                     lined.update(result.row for result in chunk if result.row in fates.dead)
-                yield [_final(kit, result, fates) for result in chunk] if fates.dead or kit.parts.checks else chunk
+                if not fates.dead and not kit.parts.checks:
+                    yield chunk
+                    continue
+                doing = f"on the answers from {chunk[0].key!r} on" if chunk else ""
+                yield await kit.parts.aside(kit.parts.checks, doing, partial(_finals, kit, chunk, fates))
         if on != "ok":
             unanswered = {row: fate for row, fate in fates.dead.items() if row not in lined}
             async with aclosing(joiner.bare(unanswered)) as results:
@@ -172,6 +210,10 @@ def _asked(batch: Batch, on: On, fates: Fates, only: Collection[int] | None) -> 
     if only is None and not hidden:
         return None
     return set(range(batch.count) if only is None else only) - hidden
+
+
+def _finals(kit: Kit, chunk: Sequence[Result], fates: Fates) -> Sequence[Result]:
+    return [_final(kit, result, fates) for result in chunk]
 
 
 def _final(kit: Kit, result: Result, fates: Fates) -> Result:

@@ -4,6 +4,7 @@ The reader keeps its iterator between packs only to spare re-reading; what it ha
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from functools import partial
 from itertools import repeat
 from types import NoneType
 from typing import Protocol, TypeAlias, TypeGuard, cast
@@ -21,6 +22,7 @@ from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError, ByPage
 from batchflow.ports.source import Acknowledging, Source
 from batchflow.stages.ask import requests_of
+from batchflow.stages.asked import asked, let_go, where_of
 from batchflow.stages.context import Row, encode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.pack import Pack
@@ -72,9 +74,15 @@ class Tally:
 class Pages:
     """Walks a source item by item while remembering where a restart would have to begin."""
 
-    def __init__(self, source: Source, start: Position) -> None:
+    def __init__(self, source: Source, start: Position, within: float) -> None:
         self._source = source
-        self._pages: AsyncIterator[Page | Idle] = source.read(start.cursor)
+        self._within = within
+        with wall(source, "when it was to be read"):
+            self._pages: AsyncIterator[Page | Idle] = source.read(start.cursor)
+        if not isinstance(self._pages, AsyncIterator):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise misgiven(
+                source, "when it was to be read", self._pages, "an async iterator of pages (`async def` with `yield`)"
+            )
         self._before = self._after = start.cursor
         self._skip = start.skip
         self._items: list[Item] = []
@@ -94,8 +102,13 @@ class Pages:
         """Fetch the next page if the one at hand is used up; False when there is none (any more, or for now)."""
         self.rest = 0.0
         while self._at == len(self._items) and not self.ended:
-            with wall(self._source, "while it was read"):
-                page = await anext(self._pages, None)
+            page = await asked(
+                self._source,
+                "while it was read",
+                partial(anext, self._pages, None),
+                within=self._within,
+                where=where_of(self._source),
+            )
             if page is None:
                 self.ended = True
                 break
@@ -120,7 +133,8 @@ class Pages:
     async def close(self) -> None:
         """Let the source go."""
         if isinstance(pages := self._pages, AsyncGenerator):
-            await cast("AsyncGenerator[Page | Idle]", pages).aclose()
+            close = cast("AsyncGenerator[Page | Idle]", pages).aclose
+            await let_go(self._source, "when it was let go", close, within=self._within)
 
 
 class Reader:
@@ -131,7 +145,7 @@ class Reader:
         self._seen = seen
         self._place = read
         """How many items of the source have been taken in all, over every restart."""
-        self._pages = Pages(kit.parts.source, start)
+        self._pages = Pages(kit.parts.source, start, kit.parts.rules.plugin_timeout)
         self._make = kit.parts.builder.build
         self._make_page = kit.parts.builder.build_page if isinstance(kit.parts.builder, ByPage) else None
         self._since = start
@@ -175,8 +189,10 @@ class Reader:
 
     async def close(self) -> None:
         """Let the source go."""
-        await self._pages.close()
-        await self._seen.close()
+        try:
+            await self._pages.close()
+        finally:
+            await self._seen.close()
 
     def _params_limit(self) -> int:
         """Turn the limit on a body into one on parameters alone: frames around rows count too, exactly."""
@@ -194,8 +210,11 @@ class Reader:
     async def _fill(self, pack: Pack, tally: Tally, limits: PackLimits) -> bool:
         """Move some items of the page at hand into the pack; True when the pack is full."""
         items = self._pages.peek(min(STRIDE, limits.rows - pack.rows))
-        built = self._build(
-            items, limits.rows - pack.rows, limits.params_bytes - pack.params_bytes, empty=not pack.rows
+        room = limits.rows - pack.rows, limits.params_bytes - pack.params_bytes
+        build = partial(self._build, items, *room, empty=not pack.rows)
+        parts = self._kit.parts
+        built = await parts.aside(
+            (parts.builder,), f"on the records from {items[0].key!r} ({items[0].origin}) on", build
         )
         self._pages.take(len(built))
         params, rows = self._sort(items, built, tally)
@@ -338,8 +357,9 @@ class Reader:
 
     async def _tell(self, keys: list[str]) -> None:
         if self._acknowledge:
-            with wall(self._kit.parts.source, "when it was told what is safe"):
-                await self._acknowledge(keys)
+            source, tell = self._kit.parts.source, partial(self._acknowledge, keys)
+            within = self._kit.parts.rules.plugin_timeout
+            await asked(source, "when it was told what is safe", tell, within=within, where=where_of(source))
 
 
 def _carrying(reject: Reject, item: Item, carry: Sequence[str]) -> Reject:

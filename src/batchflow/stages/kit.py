@@ -3,10 +3,11 @@
 A kit belongs to one driver of one run. Stages hold nothing else; whatever they know they read from the store.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from batchflow.machine import run as run_machine
 from batchflow.model.change import Change, Entity, Fact, Holding, Note, Put, Step
@@ -25,8 +26,12 @@ from batchflow.ports.retry import RetryPolicy
 from batchflow.ports.sink import Sink
 from batchflow.ports.source import Source
 from batchflow.ports.state import StateStore
+from batchflow.stages.asked import asked
+from batchflow.stages.lane import Lane
+from batchflow.stages.wall import is_foreign
 
 T = TypeVar("T", bound=Entity | Fact)
+G = TypeVar("G")
 PAGE = 1000
 USUAL = Threshold(share=0.05)
 """One dead letter in twenty."""
@@ -40,6 +45,14 @@ class Outlet:
     name: str
     sink: Sink
     on: On = "ok"
+
+
+def _kept(work: Callable[[], G]) -> tuple[G | None, Exception | None]:
+    """Keep what it raises: part of the work is ours, and a mistake in that is nobody else's."""
+    try:
+        return work(), None
+    except Exception as error:  # noqa: BLE001 - it is raised again, past the wall
+        return None, error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +78,21 @@ class Parts:
     rules: Rules
     checks: Sequence[Check] = ()
     listeners: Sequence[Listener] = ()
+    lane: Lane = field(default_factory=Lane)
+    """Where builders, checks and policies of others do a chunk of records at a time."""
+    hung: dict[str, str] = field(default_factory=dict[str, str])
+    """Sinks that did not come back, and what was said of it: in this process they are not asked again."""
+
+    async def aside(self, parts: Iterable[object], doing: str, work: Callable[[], G]) -> G:
+        """Do a chunk's work that calls these parts once per record: in the lane, if any of them is code of others."""
+        foreign = next(filter(is_foreign, parts), None)
+        if foreign is None:
+            return work()
+        done = partial(self.lane.run, partial(_kept, work))
+        given, error = await asked(foreign, doing, done, within=self.rules.plugin_timeout, where=self.lane.where)
+        if error is not None:
+            raise error
+        return cast("G", given)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,31 @@
+"""Whose code a thread is in: found from its stack, when it has stood still for too long."""
+
+import sys
+from types import FrameType
+
+from batchflow.stages.wall import shown
+
+OURS = frozenset({"batchflow", "asyncio", "anyio", "threading"})
+
+
+def frames(thread: int) -> list[FrameType]:
+    """Give a thread's stack, the innermost frame first."""
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one way to see another thread's stack
+    found: list[FrameType] = []
+    while frame is not None:
+        found.append(frame)
+        frame = frame.f_back
+    return found
+
+
+def culprit(stack: list[FrameType]) -> str:
+    """Name the function of others that ours has called, and the line it is at; empty where the innermost code is ours."""
+    entered: FrameType | None = None
+    for frame in stack:
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in OURS:
+            break
+        entered = frame
+    if entered is None:
+        return ""
+    code = entered.f_code
+    return f"{shown(code.co_filename)}:{entered.f_lineno}, in {code.co_qualname}"

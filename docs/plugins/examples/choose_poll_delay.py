@@ -1,4 +1,4 @@
-"""Batches that are hours old are looked at every ten minutes; None leaves younger ones to others, or to batchflow."""
+"""Batches that are hours old are looked at every ten minutes, where a minute is usual; None leaves younger ones to others."""
 
 from batchflow import Plugins
 from batchflow.plugin import hookimpl

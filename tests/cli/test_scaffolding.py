@@ -193,15 +193,15 @@ def test_a_folder_that_is_there_is_left_as_it_is(tmp_path, monkeypatch, capfd):
 def test_the_core_is_taken_from_where_it_was_installed_from(tmp_path):
     wheel = tmp_path / "a wheel.whl"
     wheel.touch()
-    folder = tmp_path.as_uri()
+    folder, package = tmp_path.as_uri(), tmp_path / "acme-lake"
     found = {
-        "editable": uv_sources(json.dumps({"url": folder, "dir_info": {"editable": True}})),
-        "folder": uv_sources(json.dumps({"url": folder, "dir_info": {}})),
-        "wheel": uv_sources(json.dumps({"url": wheel.as_uri(), "archive_info": {}})),
-        "gone": uv_sources(json.dumps({"url": f"{folder}/gone", "dir_info": {}})),
-        "web": uv_sources(json.dumps({"url": "https://example.org/a.whl", "archive_info": {}})),
-        "git": uv_sources(json.dumps({"url": "https://example.org/a.git", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}})),
-        "index": uv_sources(None),
+        "editable": uv_sources(json.dumps({"url": folder, "dir_info": {"editable": True}}), package),
+        "folder": uv_sources(json.dumps({"url": folder, "dir_info": {}}), package),
+        "wheel": uv_sources(json.dumps({"url": wheel.as_uri(), "archive_info": {}}), package),
+        "gone": uv_sources(json.dumps({"url": f"{folder}/gone", "dir_info": {}}), package),
+        "web": uv_sources(json.dumps({"url": "https://example.org/a.whl", "archive_info": {}}), package),
+        "git": uv_sources(json.dumps({"url": "https://example.org/a.git", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}}), package),
+        "index": uv_sources(None, package),
     }  # fmt: skip
     read = {name: tomllib.loads(text).get("tool", {}) for name, text in found.items()}
     assert {name: tool.get("uv", {}).get("sources", {}).get("batchflow-jobs") for name, tool in read.items()} == {
@@ -213,3 +213,11 @@ def test_the_core_is_taken_from_where_it_was_installed_from(tmp_path):
         "git": {"git": "https://example.org/a.git", "rev": "c0ffee"},
         "index": None,
     }
+
+
+def test_a_package_in_the_cores_own_workspace_is_a_member_of_it(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["plugins/*"]\n')
+    noted = json.dumps({"url": tmp_path.as_uri(), "dir_info": {"editable": True}})
+    assert "batchflow-jobs = { workspace = true }" in uv_sources(noted, tmp_path / "plugins/acme-lake")
+    for place in ("acme-lake", "plugins/a/acme-lake", "x/plugins/acme-lake"):
+        assert "path = " in uv_sources(noted, tmp_path / place)

@@ -67,7 +67,7 @@ def new(name: str, kind: Wanted, *, within: Path = Path()) -> Exit:
     folder, instead = within / name, "choose another name, or move the folder away"
     if folder.exists() and any(folder.iterdir()):
         raise RunRefused(f"there is a folder {folder} already; nothing was written", hint=instead)
-    write_new(folder, package(called, kind), instead=instead)
+    write_new(folder, package(called, kind, folder), instead=instead)
     sys.stdout.write(
         f"Next: cd {folder} && uv run pytest && uv run batchflow plugin check {name}\n"
         "Without uv: pip install -e . pytest hypothesis, then pytest. README.md says what to change.\n"
@@ -75,15 +75,15 @@ def new(name: str, kind: Wanted, *, within: Path = Path()) -> Exit:
     return Exit.DELIVERED
 
 
-def package(called: Called, kind: Wanted) -> dict[Path, str]:
-    """Make the files of a package."""
+def package(called: Called, kind: Wanted, folder: Path) -> dict[Path, str]:
+    """Make the files of a package that is to lie in a folder."""
     templates = files("batchflow.scaffold")
     found = texts(templates / "every") | texts(templates / kind)
     made = {Path(called.put_into(str(path))): called.put_into(text) for path, text in found.items()}
     project = made[Path("pyproject.toml")]
     if kind not in THREADED:
         project = project.replace('"anyio>=4.9", ', "")
-    made[Path("pyproject.toml")] = project + STYLE + uv_sources(noted_by_installer())
+    made[Path("pyproject.toml")] = project + STYLE + uv_sources(noted_by_installer(), folder)
     return made
 
 

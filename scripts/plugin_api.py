@@ -8,6 +8,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -135,7 +136,13 @@ def _open(name: str) -> bool:
 def advice(was: str, now: str) -> str:
     """Say what a change of the surface asks for; nothing where there is none."""
     before, after = was.splitlines(), now.splitlines()
-    lost = [line for line in before if line not in after]
+    steps = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    lost = [
+        _placed(before, place)
+        for _, first, last, start, end in steps
+        for place in range(first, last)
+        if before[place] and before[place] not in after[start:end]
+    ]
     if before == after:
         return ""
     write = "then write it down: uv run python scripts/plugin_api.py"
@@ -146,12 +153,21 @@ def advice(was: str, now: str) -> str:
     return "\n".join(
         [
             "plugins rely on what is gone or different:",
-            *(f"  {line.strip()}" for line in lost),
+            *(f"  {line}" for line in lost),
             "An addition that no plugin can notice (an optional parameter at the end, a field with a default) may be written down as",
             "it is. Anything else: keep the old name working through `_MOVED` in batchflow/plugin.py, raise API in",
             f"batchflow/extend/versions.py and name in FIRST_IN the version that brings it; {write}",
         ]
     )
+
+
+def _placed(text: list[str], place: int) -> str:
+    """Give a line with the class that it stands in."""
+    line = text[place]
+    if not line.startswith(" "):
+        return line
+    head = next(one for one in reversed(text[:place]) if not one.startswith(" "))
+    return f"{head.partition('(')[0].rstrip(':')}: {line.strip()}"
 
 
 def main() -> int:

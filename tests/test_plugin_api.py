@@ -10,7 +10,7 @@ from batchflow import plugin
 from batchflow.extend.moved import Moved, look_up
 from batchflow.extend.versions import API, FIRST_IN
 
-WAS = "API = 1\n\nclass Page(Struct):\n    items: list\n"
+WAS = "API = 1\n\nclass Page(Struct):\n    items: list\n\nclass Part(Struct):\n    name: str\n"
 
 
 def test_the_public_surface_is_what_was_written_down():
@@ -23,7 +23,9 @@ def test_the_public_surface_is_what_was_written_down():
     [
         (WAS, ""),
         (WAS + "    cursor: dict = {}\n", "plugins may rely on more"),
-        (WAS.replace("items: list", "rows: list"), "gone or different:\n  items: list\n"),
+        (WAS.replace("items: list", "name: str"), "gone or different:\n  class Page: items: list\n"),
+        (WAS.replace("    name: str\n", "").replace("items: list", "items: list\n    name: str"), "gone or different"),
+        (WAS.replace("items: list", "rows: list"), "gone or different:\n  class Page: items: list\n"),
         (WAS.replace("items: list", "rows: list"), "raise API"),
         (WAS.replace("items: list", "rows: list").replace("API = 1", "API = 2"), "a new version of the plugin API"),
     ],

@@ -392,6 +392,7 @@ class Batchflow:
             draw=random.random,
             still_mine=lease.check,
             told=partial(self._tell, parts.name),
+            poll_delay=self._plugins.choose_poll_delay,
         )
 
 

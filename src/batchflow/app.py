@@ -6,7 +6,7 @@ import random
 import shutil
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -235,9 +235,10 @@ class Batchflow:
             for batch in batches:
                 given = 0
                 try:
-                    async for chunk in rows_for(kit, batch, on):
-                        given += len(chunk)
-                        yield chunk
+                    async with aclosing(rows_for(kit, batch, on)) as rows:
+                        async for chunk in rows:
+                            given += len(chunk)
+                            yield chunk
                 except errors.ObjectDamaged as damage:
                     if on_damage is None:
                         raise

@@ -14,7 +14,9 @@ PATIENCE = 2.0
 def main() -> None:
     """Run the command line and leave with its exit code."""
     from batchflow.cli.app import command_line
+    from batchflow.cli.streams import occupy
 
+    occupy()
     code = command_line(sys.argv[1:])
     _leave_stuck_threads(code)
     sys.exit(code)

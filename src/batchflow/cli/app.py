@@ -3,7 +3,6 @@
 Verbs are named by path: typing one imports its module and no other, and `--help` imports none.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from importlib.metadata import version
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from batchflow.cli.exits import Exit
+from batchflow.cli.streams import OutputLost, guarded
 
 RUN = Group("Run jobs", sort_key=1)
 LOOK = Group("Look", sort_key=2)
@@ -46,20 +46,32 @@ EPILOGUE = "`batchflow VERB --help` explains a verb. Exit codes: docs/reference/
 
 def command_line(words: Sequence[str]) -> int:
     """Do what was typed, and give the exit code. Nothing but a second Ctrl-C gets past it."""
+    with guarded():
+        return _written(_done(words))
+
+
+def _done(words: Sequence[str]) -> int:
     from batchflow.cli import failures
 
     try:
         return int(_app(words)(words, exit_on_error=False) or 0)
     except CycloptsError:
         return Exit.USAGE
-    except BrokenPipeError:
-        # Whoever read us has had enough. Python would complain once more when it flushes standard output at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DELIVERED
     except KeyboardInterrupt:
         return failures.interrupted()
     except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a sentence and a code
         return failures.tell(error)
+
+
+def _written(code: int) -> int:
+    """Bring the output out. Where that fails, a command that went well did not; one that did not keeps its code."""
+    from batchflow.cli import failures
+
+    try:
+        sys.stdout.flush()
+    except OutputLost as error:
+        return code or failures.tell(error)
+    return code
 
 
 def _app(words: Sequence[str]) -> App:

@@ -1,7 +1,7 @@
 """Writing a run's results to standard output again, from our own store."""
 
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 from batchflow.app import Batchflow
@@ -12,6 +12,7 @@ from batchflow.cli.opening import as_job, file_of, given
 from batchflow.cli.output import BOLD, RED, remark, styled
 from batchflow.cli.place import found
 from batchflow.cli.stores import known, objects_at, state_at
+from batchflow.cli.streams import lost
 from batchflow.config.build import build, build_provider
 from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
@@ -48,10 +49,12 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         sink = plugins.sink("stdout")()
         await sink.open(SinkContext(run=run.id, job=run.job, sink="stdout", fresh=True), None)
         try:
-            await sink.write(Part(name=run.id, rows=flow.results(run, job, on=on, on_damage=remember)))
+            async with aclosing(flow.results(run, job, on=on, on_damage=remember)) as rows:
+                await sink.write(Part(name=run.id, rows=rows))
         except SinkError as error:
-            if not isinstance(error.__cause__, BrokenPipeError):
-                raise
+            if isinstance(error.__cause__, OSError):
+                raise lost(error.__cause__) from error
+            raise
     return _told(damaged, run)
 
 

@@ -8,6 +8,7 @@ from batchflow.cli.driving import Ended, worst
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count
 from batchflow.cli.output import BOLD, facts, remark, styled
+from batchflow.cli.streams import OutputLost
 from batchflow.model.money import dollars
 from batchflow.model.state import Intent, Run, RunState
 from batchflow.reports.ledger import RunReport, report
@@ -18,8 +19,18 @@ async def tell_endings(ended: Sequence[Ended], *, json: bool, hints: bool = True
     """Say how every job ended, and give the command's exit code."""
     reports = [await _one(one, json=json, hints=hints) for one in ended]
     if json:
-        facts([found for found in reports if found is not None])
+        _write([found for found in reports if found is not None])
     return worst(ended)
+
+
+def _write(reports: Sequence[RunReport]) -> None:
+    """Write the reports. Where that fails, the exit code still says what became of the run: that is what money hangs on."""
+    try:
+        facts(reports)
+    except OutputLost as error:
+        shorts = [found.run.short for found in reports]
+        error.hint = "; ".join(f"`batchflow report {short} --json` prints it again" for short in shorts)
+        failures.tell(error)
 
 
 async def _one(ended: Ended, *, json: bool, hints: bool) -> RunReport | None:

@@ -14,7 +14,7 @@ class Exit(IntEnum):
 
     DELIVERED = 0, "All is well: every record is delivered, or there was nothing to do."
     BUG = 1, "A mistake of batchflow's own. Nothing paid for is lost; please report it."
-    USAGE = 2, "The command was not understood, or may not be given now."
+    USAGE = 2, "The command was not understood, may not be given now, or could not write its output."
     CONFIG = 3, "The job file, or something it names, is wrong. Nothing was sent."
     DEAD_LETTERS = 4, "The run ended, and some records have no usable answer: see the dead letters."
     PAUSED = 5, "The run is paused, by its budget, the account's credit, or a guard. Every row is kept."

@@ -6,6 +6,7 @@ from typing import cast
 
 from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.output import BOLD, RED, remark, styled
+from batchflow.cli.streams import ReaderGone
 from batchflow.model.errors import BatchflowError, Bug, ConfigError
 
 
@@ -14,6 +15,8 @@ def tell(error: BaseException) -> Exit:
     found = known(error)
     if found is None or isinstance(found, Bug):
         return _bug(error)
+    if isinstance(found, ReaderGone):
+        return Exit.DELIVERED
     say(found)
     return exit_of(found)
 

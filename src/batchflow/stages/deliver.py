@@ -148,16 +148,18 @@ async def _fail(kit: Kit, delivery: Delivery, why: str, *, later: bool) -> None:
     """Try again later, and park the part when that does not help."""
     attempts = delivery.attempts + 1
     parked = attempts >= ATTEMPTS or not later
+    wait = backoff(attempts)
     failed = msgspec.structs.replace(
         delivery,
         version=delivery.version + 1,
         attempts=attempts,
         why=why,
         state=DeliveryState.PARKED if parked else DeliveryState.DUE,
-        wake_at=None if parked else kit.now() + backoff(attempts),
+        wake_at=None if parked else kit.now() + wait,
     )
     kind = "part.parked" if parked else "part.failed"
-    await kit.commit(Put(failed), kit.event(kind, delivery.id, why))
+    said = why if parked else f"{why} (try {attempts} of {ATTEMPTS}; the next in {wait:.0f} s)"
+    await kit.commit(Put(failed), kit.event(kind, delivery.id, said))
 
 
 async def settle(kit: Kit, id: str) -> None:

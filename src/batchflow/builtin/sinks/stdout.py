@@ -5,6 +5,7 @@ Every line carries its key unless `fields:` leaves it out.
 """
 
 from collections.abc import Sequence
+from errno import EBADF
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
@@ -13,7 +14,7 @@ from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, CsvLines, JsonLines, Lines
 from batchflow.builtin.sinks.redo import write_all
-from batchflow.model.errors import SinkError
+from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.units import Doc, Given
 from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext
 
@@ -64,12 +65,14 @@ def stdout(
 def _write(data: bytes) -> None:
     try:
         write_all(_STDOUT, data)
-    except BrokenPipeError as error:
-        raise SinkError(
-            f"whoever read standard output is gone. {SAFE}",
-            hint="run `batchflow resume` with a reader, or read the results with `batchflow results`",
-        ) from error
     except OSError as error:
-        raise SinkError(
-            f"cannot write to standard output: {error.strerror}. {SAFE}", hint="then run `batchflow resume`"
-        ) from error
+        raise _unwritten(error) from error
+
+
+def _unwritten(error: OSError) -> SinkError:
+    """Says why it was not written. A disk may be emptied; a reader who is gone never comes back, nor does what is closed."""
+    hint = "run `batchflow resume` with a reader, or read the results with `batchflow results`"
+    if isinstance(error, BrokenPipeError):
+        return SinkRefused(f"whoever read standard output is gone. {SAFE}", hint=hint)
+    kind = SinkRefused if error.errno == EBADF else SinkError
+    return kind(f"cannot write to standard output: {error.strerror}. {SAFE}", hint=hint)

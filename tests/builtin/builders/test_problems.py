@@ -106,6 +106,96 @@ def test_what_no_version_takes_in_a_batch_is_found(name: str, value: object) -> 
         assert found[0].startswith(f"{name}: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "harmless"),
+    [
+        ("store", True, False),
+        ("previous_thread_event_id", "event_1", None),
+        ("cache_hint", {"ttl": 1}, None),
+        ("context_hint", "x", None),
+        ("research_preview_2026_02", "active", "inactive"),
+    ],
+)
+def test_what_batches_do_not_support_is_found_and_its_off_is_not(name: str, value: object, harmless: object) -> None:
+    assert problems(**{name: value}) == [f"{name}: batches do not support it; remove it"]
+    assert problems(**{name: harmless}) == []
+
+
+def test_the_removed_output_format_is_found_and_its_heir_named() -> None:
+    (found,) = problems(output_format={"type": "json_schema"})
+    assert found.startswith("output_format: ")
+    assert "output_config.format" in found
+
+
+@pytest.mark.parametrize("attach", [None, "tenant"])
+def test_blocks_that_the_new_version_refuses_are_found_where_they_stand(attach: str | None) -> None:
+    document = {"type": "document", "source": {"type": "text", "data": "x", "media_type": "text/plain"}}
+    cited = {"type": "text", "text": "x", "citations": [{"type": "char_location"}]}
+    turns = [
+        {"role": "assistant", "content": [{"type": "text", "text": "y"}, document]},
+        {"role": "user", "content": [document, cited, {"type": "text", "text": "y", "citations": []}]},
+    ]
+    found = problems(messages=turns, prompt=None, attach=attach)
+    assert [text.split(": ")[0] for text in found] == ["messages[0].content[1]", "messages[1].content[1].citations"]
+    assert problems(messages=turns, prompt=None, attach=attach, version=OLD) == []
+
+
+@pytest.mark.parametrize(
+    ("refusing", "taking", "request_"),
+    [
+        ("claude-opus-4-7", "claude-opus-4-6", {"thinking": {"type": "enabled", "budget_tokens": 2000}}),
+        ("claude-haiku-4-5-20251001", "claude-sonnet-4-6", {"thinking": {"type": "adaptive"}}),
+        ("claude-fable-5", "claude-sonnet-5", {"thinking": {"type": "disabled"}}),
+        ("claude-mythos-5-2", "claude-fable-5-2", {"thinking": {"type": "disabled"}}),
+        ("claude-sonnet-5-5", "claude-sonnet-5", {"tool_choice": {"type": "any"}}),
+        ("claude-fable-5-1", "claude-fable-5-2", {"tool_choice": {"type": "tool", "name": "f"}}),
+        ("claude-opus-4-5", "claude-opus-4-6", {"inference_geo": "us"}),
+        (
+            "claude-opus-4-6",
+            "claude-opus-4-5",
+            {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "prompt": None},
+        ),
+    ],
+)
+def test_what_a_model_refuses_is_found_unless_a_record_may_name_another(
+    refusing: str, taking: str, request_: dict[str, Any]
+) -> None:
+    (found,) = problems(model=refusing, **request_)
+    assert found.startswith(next(iter(request_)))
+    assert refusing in found
+    for model in (taking, "claude-next", "my-own-opus-4-7", "{{ tenant }}"):
+        assert problems(model=model, **request_) == []
+    assert problems(model=refusing, override="tenant", **request_) == []
+
+
+def test_a_template_where_none_is_filled_is_found() -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://x.example/{{ tenant }}.png"}}
+    found = problems(
+        metadata={"user_id": "{{ tenant }}"},
+        thinking={"type": "{% if tenant %}adaptive{% endif %}"},
+        messages=[{"role": "user", "content": [image]}],
+    )
+    assert [text.split(": ")[0] for text in found] == [
+        "metadata.user_id",
+        "thinking.type",
+        "messages[0].content[0].source.url",
+    ]
+    assert all("`override:`" in text for text in found)
+
+
+def test_braces_that_may_be_meant_as_braces_are_left_alone() -> None:
+    raw = "{% raw %}{{ name }}{% endraw %}"
+    called = {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {"t": "{{ x }}"}}]}
+    told = {"type": "json_schema", "schema": {"type": "object", "description": "{{ x }}"}}
+    assert (
+        problems(
+            tools=[{"name": "f", "description": "fills {{ x }}"}], stop_sequences=["{{ end }}"], metadata={"user_id": "{{"},
+            output_config={"format": told}, messages=[{"role": "user", "content": raw}, called], system=raw,
+        )
+        == []
+    )  # fmt: skip
+
+
 def test_a_stream_that_is_off_is_no_problem() -> None:
     assert problems(stream=False) == []
 

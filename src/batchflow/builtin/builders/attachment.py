@@ -85,6 +85,7 @@ class Attached:
     splice: Splice | None = None
 
     def __init__(self, attachment: Attachment, blocks: list[Any]) -> None:
+        self.blocks = blocks
         self._attachment = attachment
         self._blocks = Layout(blocks)
 

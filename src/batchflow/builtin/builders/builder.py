@@ -8,6 +8,7 @@ import msgspec
 from batchflow.builtin.builders import problems
 from batchflow.builtin.builders.attachment import Attachment
 from batchflow.builtin.builders.layout import Layout
+from batchflow.builtin.builders.refusals import refused_parameters
 from batchflow.builtin.builders.shapes import is_map
 from batchflow.builtin.builders.text import Text
 from batchflow.model.record import Record
@@ -61,7 +62,8 @@ class TemplateBuilder:
         found = [
             *problems.template_faults(self._texts),
             *problems.misspelt_parameters(self._passed),
-            *problems.refused_parameters(self._tree, version),
+            *problems.misplaced_templates(self._tree, self._passed),
+            *refused_parameters(self._tree, version, own_model=self._override is None),
         ]
         if self.output is not None:
             found += problems.schema_faults(self.output)

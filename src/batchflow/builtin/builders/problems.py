@@ -1,16 +1,20 @@
 """What can be known to be wrong with a request before the first record is built."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from batchflow.builtin.builders.attachment import Attached
 from batchflow.builtin.builders.concatenation import WHOLE
-from batchflow.builtin.builders.shapes import is_map
-from batchflow.builtin.builders.text import Number, Text
+from batchflow.builtin.builders.request import SPOKEN, TOOL_INPUT
+from batchflow.builtin.builders.shapes import is_list, is_map
+from batchflow.builtin.builders.text import Text
 
-NO_SAMPLING_SINCE = "2026-10-21"
-SAMPLING = ("temperature", "top_p", "top_k")
 OURS = ("model", "max_tokens", "system", "prompt", "messages", "tools", "output", "attach", "override")
+LITERAL = frozenset({"output_config", "stop_sequences"})
+"""Where braces may be meant as braces: descriptions in a schema, and a text at which to stop. So may they in `tools`."""
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 
 
 def template_faults(texts: Iterable[Text]) -> Iterator[str]:
@@ -44,24 +48,36 @@ def suggestion(name: str, known: Iterable[str], functions: Iterable[str] = ()) -
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(among[:12])}" if among else ""
 
 
-def refused_parameters(tree: Mapping[str, Any], version: str) -> Iterator[str]:
-    """Lists parameters that the API refuses in every row of a batch."""
-    for name in SAMPLING:
-        if name in tree and version >= NO_SAMPLING_SINCE:
-            yield f"{name}: API version {version} refuses it in every request, even at its default; remove it, or set the provider's version to 2023-06-01"
-    if tree.get("stream", False) is not False:
-        yield "stream: batches cannot stream; remove it"
-    if tree.get("speed") is not None:
-        yield "speed: batches have no fast mode; remove it"
-    yield from _length(tree["max_tokens"])
+def misplaced_templates(tree: Mapping[str, Any], passed: Iterable[str]) -> Iterator[str]:
+    """Lists templates where none are filled: they would be sent letter by letter, in every row."""
+    for name in passed:
+        if name not in LITERAL:
+            yield from _unfilled(tree[name], name)
+    for name in ("system", "messages"):
+        if is_list(blocks := tree.get(name)):
+            yield from _unfilled(blocks, name)
 
 
-def _length(max_tokens: Any) -> Iterator[str]:
-    if isinstance(max_tokens, Number):
-        if (written := max_tokens.text.constant) is not None:
-            yield f"max_tokens: {written!r} is no whole number"
-    elif isinstance(max_tokens, bool) or max_tokens < 1:
-        yield f"max_tokens: batches need a whole number of at least 1, not {max_tokens}"
+def _unfilled(value: Any, where: str) -> Iterator[str]:
+    if isinstance(value, str) and _TEMPLATE.search(value):
+        yield (
+            f"{where}: a template is not filled here and would be sent as it stands; give what differs from record to record "
+            "in a column that `override:` names"
+        )
+    elif isinstance(value, Attached):
+        yield from _unfilled(value.blocks, where)
+    elif is_list(value):
+        for place, item in enumerate(value):
+            yield from _unfilled(item, f"{where}[{place}]")
+    elif is_map(value):
+        for key, item in value.items():
+            # Of turns and blocks these texts are filled; a string that is left there was made of no template.
+            if not (where.startswith(("system", "messages")) and (key == TOOL_INPUT or _is_text(key, item))):
+                yield from _unfilled(item, f"{where}.{key}")
+
+
+def _is_text(key: str, value: Any) -> bool:
+    return key in SPOKEN and isinstance(value, str)
 
 
 def misspelt_parameters(names: Iterable[str]) -> Iterator[str]:

@@ -5,12 +5,16 @@ import signal
 import socket
 import sqlite3
 import threading
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from batchflow.cli.driving import SEVERITY
+from batchflow.cli.driving import SEVERITY, Ended
+from batchflow.cli.endings import tell_endings
 from batchflow.cli.exits import Exit
+from batchflow.cli.opening import Workshop, read_jobs
+from batchflow.config.plugging import plugins_for
 
 
 def dead_port():
@@ -225,9 +229,24 @@ def test_a_second_signal_stops_in_mid_call_and_the_next_run_finds_what_was_sent(
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == Exit.INTERRUPTED, err
+    assert "4 requests" in err.splitlines()[-1]
     assert shop("run").code == Exit.DELIVERED
     assert shop.asked == 4
     assert len(shop.lines()) == 4
+
+
+async def test_a_command_that_was_cut_off_names_what_may_be_paid_for(simulate, shop_of, monkeypatch, capsys):
+    shop = shop_of(simulate(speed=1))
+    monkeypatch.chdir(shop.folder)
+    plugins = plugins_for(Path("batchflow.yaml"))
+    workshop = Workshop(read_jobs(Path("batchflow.yaml"), [], plugins), plugins=plugins)
+    async with AsyncExitStack() as stack:
+        opened = await workshop.opened(workshop.file.jobs["triage"], stack)
+        await opened.flow.run(opened.job, wait=0)
+        capsys.readouterr()
+        code = await tell_endings([Ended(opened=opened, interrupted=True)], json=False)
+    assert code == Exit.INTERRUPTED
+    assert "4 requests may be at the provider" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_mistake_of_our_own_is_1_with_its_lines(shop, monkeypatch):

@@ -66,6 +66,11 @@ def test_a_secret_in_the_file_is_warned_of_and_starred_where_its_line_is_shown(l
     assert len(file.warnings) == 4
 
 
+def test_a_header_that_looks_like_no_secret_is_not_warned_of(loaded):
+    text = written_as(SECRET).replace("x-two: ", "x-team: north, X-Auth-Token: abcdefghij, x-two: ")
+    assert len(loaded(text).warnings) == len(loaded(written_as(SECRET)).warnings) + 1
+
+
 def test_a_secret_is_starred_where_a_mistake_beside_it_is_shown(refused):
     error = refused(written_as(SECRET).replace("type: remote", "type: remote, urll: x"))
     assert "unknown option `urll`" in error.problems[0]

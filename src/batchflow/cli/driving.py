@@ -79,7 +79,7 @@ class Driving:
             found = failures.known(error)
             ended.error = unexpected("run", error) if found is None else found
             stopped_by_sink = isinstance(found, SinkError) and exit_of(found) is Exit.IN_FLIGHT
-            ended.resting = stopped_by_sink and not await _flying(ended.opened)
+            ended.resting = stopped_by_sink and not await flying(ended.opened)
 
     async def _obey(self, scope: anyio.CancelScope) -> None:
         """Stop gracefully at the first signal, and at once at the second."""
@@ -97,7 +97,7 @@ class Driving:
             ended.opened.flow.stop()
 
 
-async def _flying(opened: Opened) -> int:
+async def flying(opened: Opened) -> int:
     """Count what is at the provider, or may be, of the run that was driven."""
     run = await opened.flow.last(opened.job) if opened.going_on is None else opened.going_on
     return (await opened.flow.store.books(run.id))["in_flight"] if run is not None else 0

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from batchflow.app import Batchflow, Report
 from batchflow.cli import failures
-from batchflow.cli.driving import Ended, worst
+from batchflow.cli.driving import Ended, flying, worst
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count
 from batchflow.cli.output import BOLD, facts, remark, styled
@@ -38,7 +38,7 @@ async def _one(ended: Ended, *, json: bool, hints: bool) -> RunReport | None:
         failures.say(ended.error)
     if ended.report is None:
         if ended.error is None:
-            failures.interrupted()
+            failures.interrupted(await flying(ended.opened))
         return None
     found = await report(ended.opened.flow.store, ended.report.run)
     if not ended.report.driven:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from batchflow.cli.exits import Exit, exit_of
+from batchflow.cli.figures import count
 from batchflow.cli.output import BOLD, RED, remark, styled
 from batchflow.cli.streams import ReaderGone
 from batchflow.model.errors import BatchflowError, Bug, ConfigError
@@ -30,9 +31,14 @@ def say(error: BatchflowError) -> None:
         remark(f"{styled('next:', BOLD)}  {error.hint}")
 
 
-def interrupted() -> Exit:
-    """Say that a key was pressed before anything was begun, or twice."""
+def interrupted(flying: int = 0) -> Exit:
+    """Say that a key was pressed before anything was begun, or twice; `flying` requests are at the provider, or may be."""
     remark("interrupted. What was committed is safe; the same command goes on from there")
+    if flying:
+        remark(
+            f"{styled('next:', BOLD)}  {count(flying, 'request')} may be at the provider, and will then be paid for. The same command "
+            "finds them before it sends any of them again"
+        )
     return Exit.INTERRUPTED
 
 

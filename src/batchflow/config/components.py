@@ -1,5 +1,6 @@
 """One component of a job file: find its factory by `type`, read the rest of the map by the factory's signature."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,10 @@ from batchflow.model.problem import Problem
 T = TypeVar("T")
 SOMETHING = "the text of a file that is not there"
 """Stands for it where only the rest of its component is to be looked at."""
+HEADERS = "headers"
+_CREDENTIALS = re.compile(r"(bearer|basic)\s", re.IGNORECASE)
+_SECRET_HEADER = re.compile("auth|cookie|token|secret|key|pass", re.IGNORECASE)
+"""Other headers may be secret too, and are starred like them; but most say nothing worth a warning."""
 SECRET_PLACES = frozenset({"provider"})
 
 
@@ -226,20 +231,24 @@ class Reader:
     def _conceal(self, options: Options, secret: frozenset[str]) -> None:
         for name, node in options.tree.items.items():
             if name in secret:
-                self._conceal_leaves(node)
+                self._conceal_leaves(node, header=name == HEADERS)
 
-    def _conceal_leaves(self, node: Tree) -> None:
-        for child in [*node.items.values(), *node.rows]:
-            self._conceal_leaves(child)
+    def _conceal_leaves(self, node: Tree, *, header: bool = False, plain: bool = False) -> None:
+        for name, child in node.items.items():
+            self._conceal_leaves(child, plain=header and not _SECRET_HEADER.search(name))
+        for child in node.rows:
+            self._conceal_leaves(child, plain=plain)
         if isinstance(node.value, str):
-            self._conceal_text(node, node.value)
+            self._conceal_text(node, node.value, plain=plain)
 
-    def _conceal_text(self, node: Tree, text: str) -> None:
+    def _conceal_text(self, node: Tree, text: str, *, plain: bool) -> None:
         resolved = resolve(text, self._env, self.base)
         for reference, value in resolved.values:
             self._faults.page.conceal(value, reference)
         if not refers(text):
             self._faults.page.conceal(text)
+            if plain and not _CREDENTIALS.match(text):
+                return
             hint = "keep it out of the file: ${env:NAME} or ${file:PATH}"
             self._faults.add(Fault(node.at, "a secret is written into the job file", hint, warning=True))
 

@@ -97,6 +97,12 @@ async def read(path: Path, **settings):
     return await items_of(jsonl(path=path, **{"key": "id", **settings}))
 
 
+async def test_a_line_that_is_nested_too_deep_is_named_as_that(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text('{"id": "a", "x": ' + "[" * 100_000 + "]" * 100_000 + "}\n")
+    assert reasons(await read(path)) == ["not a JSON object: it is nested deeper than can be read"]
+
+
 async def test_every_kind_of_bad_line_is_named_with_its_line_and_reason(tmp_path):
     path = tmp_path / "in.jsonl"
     path.write_text("\n".join(JUNK))

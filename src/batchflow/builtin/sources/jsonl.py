@@ -158,7 +158,8 @@ class Jsonl:
                 return self._items(mark, [line[len(BOM) :]])
         if not line.strip():
             return []
-        reason = garbled(line, self._encoding) or half_a_pair(line) or f"not a JSON object: {error}"
+        why = "it is nested deeper than can be read" if isinstance(error, RecursionError) else str(error)
+        reason = garbled(line, self._encoding) or half_a_pair(line) or f"not a JSON object: {why}"
         return [Unreadable(f"{mark.file}:{mark.line}", reason, excerpt=excerpt(line, self._encoding))]
 
     def _keyed(self, column: str, data: Columns, origin: str, line: bytes) -> Record | Unreadable:

@@ -15,7 +15,7 @@ import msgspec
 import xxhash
 
 from batchflow.engine.seen.runs import split
-from batchflow.engine.seen.scratch import scratch
+from batchflow.engine.seen.scratch import make_private, scratch
 from batchflow.engine.seen.sorting import Sorting
 
 DIGEST = 16
@@ -40,7 +40,7 @@ class Census:
         self._seed = secrets.randbits(64)
         self._items = 0
         with scratch(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             for path in folder.glob("*.run"):
                 path.unlink()
         self._keys = Sorting(folder, "keys", width=DIGEST + NUMBER, limit=limit)

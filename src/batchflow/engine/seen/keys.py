@@ -20,7 +20,7 @@ import xxhash
 from batchflow.engine.seen.filter import Filter, table_size
 from batchflow.engine.seen.mark import NAME, WIDTH, Mark, journal, read_mark, write_mark
 from batchflow.engine.seen.runs import Damaged, Run, merge, open_run, split, write_run
-from batchflow.engine.seen.scratch import scratch
+from batchflow.engine.seen.scratch import make_private, scratch
 
 LIMIT = 16_384
 """Hashes in memory: about 2 MB."""
@@ -39,7 +39,7 @@ class SeenKeys:
         self._folder = folder
         self._limit = limit
         with scratch(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             self._load()
 
     @property

@@ -17,3 +17,10 @@ def scratch(folder: Path) -> Generator[None]:
             f"cannot keep track of keys in {folder}: {error.strerror}",
             hint="nothing is lost: make room there and run again",
         ) from error
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for their owner's eyes only: keys may be names of people."""
+    for one in reversed((folder, *folder.parents)):
+        if not one.exists():
+            one.mkdir(mode=0o700, exist_ok=True)

@@ -140,14 +140,15 @@ class SecretsContract:
 
 def assert_no_secret(store: Secrets, name: str, *, named: bool = False) -> None:
     """Asserts that there is none of that name: None, or a `ValueError` that quotes no other."""
+    said = f"none, and {name}"
     try:
         found = store.find(name)
     except ValueError as error:
-        assert str(error)
-        assert HIDDEN not in str(error)
-        assert not named or name in str(error)
-    else:
-        assert found is None
+        found, said = None, str(error)
+    assert found is None
+    assert said
+    assert HIDDEN not in said
+    assert not named or name in said
 
 
 def _missing(vault: Vault) -> None:

@@ -25,6 +25,7 @@ TEXTS = {
     "no line end": "one line",
     "blank lines and spaces": "\n\n  indented\n\ttab  \n\n",
     "every kind of character": "é 漢字 \U0001f680 \u2028 \ufeff\n",
+    "line ends of another system": "one\r\ntwo\r\n",
     "nothing": "",
     "three megabytes": "a prompt of many words\n" * 130_000,
 }

@@ -42,11 +42,12 @@ def database(path: Path, claims: list[tuple[str, str | None]]) -> None:
 def tagged(repository: Path, path: str, text: str, tag: str) -> None:
     """Commit a prompt and tag it; a repository that is not there is made."""
     repository.mkdir(exist_ok=True)
-    git(repository, "init", "--quiet", "--initial-branch=main")
+    if not (repository / ".git").exists():
+        git(repository, "init", "--quiet", "--initial-branch=main")
     (repository / path).write_bytes(text.encode())
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--allow-empty", "--message", tag)
-    git(repository, "tag", tag)
+    git(repository, "tag", "--force", tag)
 
 
 def git(repository: Path, *words: str) -> None:

@@ -39,6 +39,8 @@ def _expected() -> list[str]:
 def _foreign(name: str) -> bool:
     parts = Path(name).parts
     is_test = "tests" in parts or parts[-1].startswith(("test_", "conftest"))
+    if "scaffold" in parts:
+        is_test = False  # what `batchflow plugin new` writes has tests
     return is_test or not {"__pycache__", ".batchflow", "plugins"}.isdisjoint(parts)
 
 

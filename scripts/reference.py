@@ -1,29 +1,29 @@
-"""Write the parts of `docs/reference` that are made from the code: `reference.py`, or `reference.py --check`.
+"""Write the parts of `docs` that are made from the code: `reference.py`, or `reference.py --check`.
 
 A page says `<!-- from the code: NAME -->`, then what was made, then `<!-- end -->`; whatever stands around it is written by
 hand. A test runs the check, so a page cannot fall behind the code.
 """
 
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hook_pages
+
 from batchflow.builtin.retry import DEFAULTS, WAIT, WAITS
 from batchflow.cli import app as doors
 from batchflow.cli.driving import SEVERITY
 from batchflow.cli.exits import Exit
 from batchflow.config import sections
-from batchflow.extend import hooks
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import HOOKS, Kind
 from batchflow.extend.signature import Parameter, Spec
 from batchflow.machine import drawing
 from batchflow.model.words import BILLED, Word
 
-PAGES = Path(__file__).parent.parent / "docs" / "reference"
+DOCS = Path(__file__).parent.parent / "docs"
 ANSWERED = BILLED | {Word.SINK_ERROR}  # which is no word of a provider: the row was ok, and a sink refused it
 BLOCK = re.compile(r"(<!-- from the code: (?P<name>[a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -102,17 +102,6 @@ def ruling(word: Word) -> str:
             return "delivered"
 
 
-def hook_list() -> str:
-    """List the hooks with their signatures."""
-    made = [member for member in vars(hooks).values() if hasattr(member, "batchflow_spec")]
-    return "\n".join(f"- `{signature(one)}`\n  {' '.join((inspect.getdoc(one) or '').split())}" for one in made) + "\n"
-
-
-def signature(hook: Callable[..., Any]) -> str:
-    """Write a hook as an author would, without where its types come from."""
-    return hook.__name__ + re.sub(r"[a-z_.]+[.]([A-Z])", r"\1", str(inspect.signature(hook)))
-
-
 def commands() -> str:
     """Describe every verb as its own help does."""
     app = doors._app([])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the manual is made of what nobody else need see
@@ -131,7 +120,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     },
     "exit codes": exits,
     "words": words,
-    "hooks": hook_list,
+    "hooks": hook_pages.index,
     "commands": commands,
 }
 
@@ -143,13 +132,10 @@ def rewritten(page: str) -> str:
 
 def stale() -> Iterator[tuple[Path, str]]:
     """Find the pages that are not what the code says, and what they should be."""
-    for path in sorted(PAGES.glob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        new = rewritten(text)
-        if path.name == DRAWN:
-            new = drawing.page()
-        if new != text:
-            yield path, new
+    written = {path: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*/*.md"))}
+    made = {path: rewritten(text) for path, text in written.items()}
+    made |= {DOCS / "reference" / DRAWN: drawing.page(), **hook_pages.pages()}
+    yield from ((path, text) for path, text in made.items() if text != written.get(path))
 
 
 def main(*, check: bool) -> int:

@@ -15,6 +15,7 @@ import yaml
 from batchflow.cli.app import VERBS
 from batchflow.config.load import load
 from batchflow.config.one_job import KEYS
+from batchflow.extend import hooks
 from batchflow.extend.facade import Plugins
 from batchflow.sim import FaultPlan, Simulator
 
@@ -30,6 +31,9 @@ FENCE = re.compile(r"^( *)```(?P<kind>[a-z]+)?(?: (?P<mark>\S+))?\n(?P<text>.*?)
 LINK = re.compile(r"\]\((?P<to>[^)#]+)(?P<at>#[^)]*)?\)")
 TOLD = re.compile(r"\bbatchflow ([a-z]+)\b")
 NO_VERBS = {"import"}  # `from batchflow import ...`
+
+TUTORIALS = sorted(ROOT.glob("docs/tutorial/*.md"))
+"""Pages that are typed from their first line to their last, so that what they show stands together."""
 
 SMALL_JOB = {
     "source": "{type: jsonl, path: in.jsonl}",
@@ -58,7 +62,12 @@ def fences(page: Path) -> Iterator[Fence]:
 
 
 def of_kind(*kinds: str) -> list[Fence]:
-    return [fence for page in PAGES for fence in fences(page) if fence.kind in kinds]
+    return [
+        fence
+        for page in PAGES
+        for fence in fences(page)
+        if fence.kind in kinds and not (page in TUTORIALS and fence.title)
+    ]
 
 
 @pytest.fixture
@@ -111,28 +120,34 @@ def begun_by_pytest(*, program, folder, env):
     return subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_the_tutorial_can_be_typed_word_by_word(tmp_path, reader_env, sim):
+def type_all(page, folder, env):
+    """Does what a page says: writes its files, types its commands, and looks for what it shows."""
     said = ""
-    for fence in fences(ROOT / "docs/tutorial/first-job.md"):
+    for fence in fences(page):
         if fence.title:
-            (tmp_path / fence.title).write_text(fence.text)
+            (folder / fence.title).parent.mkdir(exist_ok=True)
+            (folder / fence.title).write_text(fence.text)
         elif fence.kind == "shell":
             done = subprocess.run(
-                fence.text,
-                shell=True,
-                cwd=tmp_path,
-                env=reader_env,
-                capture_output=True,
-                text=True,
-                timeout=120,
-                check=False,
+                fence.text, shell=True, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
             )
             said = done.stderr + done.stdout
             assert done.returncode == 0, f"{fence}: {said}"
         elif fence.kind == "text":
             assert re.search(shown(fence.text), said), f"{fence}: it said {said!r}"
+
+
+def test_the_tutorial_can_be_typed_word_by_word(tmp_path, reader_env, sim):
+    type_all(ROOT / "docs/tutorial/first-job.md", tmp_path, reader_env)
     assert len(list(tmp_path.glob("*.jsonl"))) == 2
     assert sim.stats()["requests_accepted"] == 5
+
+
+@pytest.mark.slow
+def test_the_first_plugin_can_be_typed_word_by_word(tmp_path, reader_env, sim):
+    type_all(ROOT / "docs/tutorial/first-plugin.md", tmp_path, reader_env)
+    assert (tmp_path / "acme-notebook/tests/test_sink.py").exists()
+    assert sim.stats()["requests_accepted"] == 3
 
 
 def shown(text: str) -> str:
@@ -174,8 +189,25 @@ def test_every_command_that_a_message_names_exists():
 
 
 def test_every_page_is_in_the_index():
-    linked = {(ROOT / "docs" / match["to"]).resolve() for match in LINK.finditer((ROOT / "docs/README.md").read_text())}
+    linked = linked_from(ROOT / "docs/README.md")
+    linked |= {page for index in linked if index.name == "README.md" for page in linked_from(index)}
     assert set(ROOT.glob("docs/*/*.md")) <= linked
+
+
+def linked_from(page: Path) -> set[Path]:
+    return {(page.parent / match["to"]).resolve() for match in LINK.finditer(page.read_text(encoding="utf-8"))}
+
+
+def test_every_hook_has_a_page_and_an_example():
+    known = {name for name, made in vars(hooks).items() if hasattr(made, "batchflow_spec")}
+    advice = "write docs/plugins/examples/HOOK.py, then type: uv run python scripts/reference.py"
+    assert {path.stem for path in ROOT.glob("docs/plugins/examples/*.py")} == known, advice
+    assert {path.stem for path in ROOT.glob("docs/plugins/*.md")} - {"README", "api"} == known, advice
+
+
+def test_every_example_of_a_hook_uses_that_hook():
+    examples = {path.stem: path.read_text() for path in ROOT.glob("docs/plugins/examples/*.py")}
+    assert [name for name, text in examples.items() if f"def {name}(" not in text or "Plugins([" not in text] == []
 
 
 def test_pages_made_from_the_code_are_current():

@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "testing": {"model", "ports", "machine", "extend", "builtin", "stages", "engine", "plugin"},
     "reports": BELOW_ENGINE | {"engine", "config", "job", "app"},
     "cli": BELOW_ENGINE | {"engine", "config", "job", "app", "reports", "sim", "plugin"},
+    "scaffold": {"plugin", "testing", "Plugins"},
     "__main__": {"cli"},
 }
 """What each room may import, besides itself. The package's own `__init__` re-exports and may import anything."""
@@ -38,7 +39,7 @@ FOREIGN: dict[str, set[str]] = {
     "pydantic": {"extend", "config"},
     "anthropic": {"builtin"},
     "aiosqlite": {"builtin"},
-    "sqlite3": {"builtin"},
+    "sqlite3": {"builtin", "scaffold"},
     "jinja2": {"builtin"},
     "jsonschema_rs": {"builtin"},
     "cyclopts": {"cli"},
@@ -46,7 +47,7 @@ FOREIGN: dict[str, set[str]] = {
     "structlog": {"cli"},
     "starlette": {"sim"},
     "uvicorn": {"sim", "cli"},
-    "pytest": {"testing"},
+    "pytest": {"testing", "scaffold"},
 }
 """Which rooms may know a library."""
 

@@ -49,7 +49,7 @@ from batchflow.stages.asked import asked, let_go, where_of
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Outlet, Parts
-from batchflow.stages.mend import refetch
+from batchflow.stages.mend import Unmended, refetch
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
@@ -210,12 +210,11 @@ class Batchflow:
         lease = self._lease(f"run/{run.id}")
         return await reconcile(self._kit(run, job.parts(self._retry), lease), lease, rulings)
 
-    async def refetch(self, job: Job, run: Run, batch: str) -> str:
+    async def refetch(self, job: Job, run: Run, batch: str) -> Unmended | None:
         """Fetch the stored answers of a batch again where they are damaged; say what stands in the way, if anything does."""
         lease = self._lease(f"run/{run.id}")
         kit = self._kit(run, job.parts(self._retry), lease)
-        trouble = await aside(lease, partial(refetch, kit, batch))
-        return trouble.why if trouble is not None else ""
+        return await aside(lease, partial(refetch, kit, batch))
 
     async def results(
         self,
@@ -287,6 +286,7 @@ class Batchflow:
             seen = await open_seen(kit, run, self._folder / "seen" / run.id)
             reader = Reader(kit, start=run.position, read=books["read"], seen=seen)
             stack.push_async_callback(reader.close)
+            await reader.retell()
         driver = Driver(kit, lease, self._clock, reader, wait=wait)
         if self._stopped:
             driver.stop()
@@ -392,6 +392,7 @@ class Batchflow:
             draw=random.random,
             still_mine=lease.check,
             told=partial(self._tell, parts.name),
+            poll_delay=self._plugins.choose_poll_delay,
         )
 
 

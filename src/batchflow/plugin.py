@@ -1,6 +1,12 @@
 """Everything a plugin author imports, in one place: `from batchflow.plugin import hookimpl, Doc, Record, ...`."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
 from batchflow.extend.hooks import Register, hookimpl
+from batchflow.extend.moved import Moved, look_up
+from batchflow.extend.versions import API
 from batchflow.model.blob import Blob, checked_name, is_name
 from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put, Step
 from batchflow.model.errors import (
@@ -74,6 +80,7 @@ from batchflow.ports.source import PlainSource, Source
 from batchflow.ports.state import StateStore
 
 __all__ = [
+    "API",
     "COUNTERS",
     "Accept",
     "Answer",
@@ -183,3 +190,12 @@ __all__ = [
     "hookimpl",
     "is_name",
 ]
+
+_MOVED: Mapping[str, Moved] = MappingProxyType({})
+"""Names that were here in the version before this one. `tests/plugin_api.txt` shows when one is missed."""
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that is here, misspelt ones, too
+
+    def __getattr__(name: str) -> Any:
+        """Find a name that moved."""
+        return look_up(__name__, name, _MOVED)

@@ -251,6 +251,7 @@ def test_answers_that_the_provider_has_no_longer_are_said_to_be_gone(shop):
     assert "the provider keeps them for 29 days" in said.err
     assert "from a copy of the state folder" in said.err
     assert "4 answers are concerned" in said.err
+    assert "--repair" not in said.out + said.err  # which has just been tried
 
 
 def test_answers_are_not_fetched_with_another_accounts_key(simulate, shop_of):
@@ -273,6 +274,8 @@ def test_a_run_whose_job_is_gone_says_why_nothing_could_be_fetched(shop):
     assert said.code == Exit.STORE
     assert "not repaired:" in said.err
     assert "batchflow.yaml" in said.err
+    assert "put it back" in said.err
+    assert "init" not in said.err
 
 
 def test_what_is_offered_for_damaged_requests_that_were_not_sent_can_be_typed(simulate, shop_of):

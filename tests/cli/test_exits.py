@@ -1,8 +1,10 @@
 """Every way to end has its own code, says what is known, and names the next thing to type."""
 
+import os
 import signal
 import socket
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -179,6 +181,35 @@ def test_a_signal_is_130_and_loses_nothing(simulate, shop_of, number):
     shop.sim.clock.advance(4000)
     assert shop("run").code == Exit.DELIVERED
     assert shop.asked == 4
+
+
+def test_a_signal_that_comes_when_a_stopped_command_has_finished_changes_nothing_about_its_end(simulate, shop_of):
+    shop = shop_of(simulate(speed=1))
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def press():
+        while not shop.sim.stats()["batches_created"]:
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    somebody = threading.Thread(target=press)
+    somebody.start()
+    try:
+        said = shop("run")
+        os.kill(os.getpid(), signal.SIGTERM)  # which by default would end this very process
+        assert said.code == Exit.INTERRUPTED
+    finally:
+        somebody.join()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_an_output_that_is_gone_when_nothing_is_in_flight_is_5(shop):
+    shop("run")
+    (shop.folder / "out.jsonl").unlink()
+    said = shop("retry", "--only", "sink_error")
+    assert said.code == Exit.PAUSED, said.err
+    assert "out.jsonl" in said.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

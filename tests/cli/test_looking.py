@@ -1,6 +1,8 @@
 """`ps`, `report`, `show`, `results`: facts about runs, for people and as JSON."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -30,6 +32,21 @@ def test_ps_shows_the_books_and_they_balance(mixed):
     assert (books["duplicate"], books["unbuildable"], books["dead"], books["retried"]) == (1, 1, 1, 1)
     assert run["money"]["listed"] == pytest.approx(2 * run["money"]["paid"])
     assert run["driver"] is None
+
+
+LOOKS = ["ps"], ["report"], ["show", "k-5"], ["results"], ["doctor"], ["gc", "--keep", "0s"]
+
+
+def test_looking_at_a_folder_of_an_older_batchflow_changes_nothing_in_it(mixed):
+    database = mixed.folder / ".batchflow" / "state.db"
+    with closing(sqlite3.connect(database, isolation_level=None)) as older:
+        older.execute('ALTER TABLE deliveries DROP COLUMN "only"')
+        older.execute("PRAGMA user_version = 3")
+    before = database.read_bytes()
+    assert {words[0]: mixed(*words).code for words in LOOKS} == {words[0]: Exit.DELIVERED for words in LOOKS}
+    assert database.read_bytes() == before
+    assert mixed("reconcile", "triage").code == Exit.DELIVERED  # which may have to write
+    assert database.read_bytes() != before
 
 
 def test_ps_names_the_driver_of_a_run(simulate, shop_of):

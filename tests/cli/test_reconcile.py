@@ -170,3 +170,22 @@ def test_a_driver_that_died_is_not_waited_for(busy):
     said = shop("reconcile", "--json")
     assert json.loads(said.out)["doubts"][0]["state"] == "in_doubt"
     assert "pid" not in said.err
+
+
+def test_what_turns_up_after_the_end_of_a_canceled_run_is_told_and_brought_home(simulate, shop_of):
+    """Nothing is in doubt any more, but the call is still watched: looking at the run looks out for it."""
+    shop = shop_of(simulate("create:1:unlisted,seconds=1000000", "create:1:reset_after"), more=HOLD)
+    assert anyio.run(partial(run_file, [], clock=ScaledClock(speed=50))) == Exit.PAUSED
+    _, doubt = only_doubt(shop)
+    assert shop("reconcile", "--give-up", doubt["batch"]).code == Exit.DELIVERED
+    assert shop("cancel").code == Exit.DELIVERED
+    shop.sim.clock.advance(1_000_000)
+    said = shop("reconcile", "triage")
+    assert said.code == Exit.DELIVERED, said.err
+    assert "turned up after the run had ended: its answers to 4 requests are paid for" in said.err
+    assert "`batchflow resume" in said.err
+    assert shop("resume").code == Exit.DELIVERED
+    assert (len(shop.lines()), shop.asked) == (4, 4)
+    [run] = shop("ps", "--json").facts
+    assert run["state"] == "canceled"
+    assert shop("doctor").code == Exit.DELIVERED

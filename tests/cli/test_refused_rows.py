@@ -74,3 +74,22 @@ def test_the_doctor_says_once_what_helps_all_the_refused_parts(shop):
     assert doctor.out.count("sink sqlite refused 1 of the rows of batch") == 2
     assert doctor.err.count("say:") == doctor.err.count("--only sink_error") == 1
     assert all(one["say"] for one in shop("doctor", "--json").facts["findings"])
+
+
+def test_a_dead_letter_is_shown_with_the_part_that_told_of_it_and_no_other(simulate, shop_of):
+    """Of one batch, one answer is a refusal by the model and another is refused by the table: they are told of in two parts."""
+    shop = shop_of(simulate("row:k-1:refusal,times=null"))
+    execute(shop, "CREATE TABLE answers (id TEXT PRIMARY KEY, said TEXT CHECK (id != 'k-2'))")
+    file = shop.folder / "batchflow.yaml"
+    head, _, _ = file.read_text().partition("    sinks:")
+    table = "{type: sqlite, path: out.db, table: answers, fields: {id: key, said: text}}"
+    file.write_text(f"{head}    sinks: [{table}, {{type: jsonl, path: dead.jsonl, on: dead}}]\n")
+    assert shop("run").code == Exit.DEAD_LETTERS
+    assert {row["key"] for row in shop.lines("dead.jsonl")} == {"k-1", "k-2"}
+    told = {}
+    for key in ("k-1", "k-2"):
+        [attempt] = shop("show", key, "--json").facts["attempts"]
+        told[key] = [
+            arrival["part"].rpartition("/")[2] for arrival in attempt["arrivals"] if arrival["state"] == "done"
+        ]
+    assert told == {"k-1": ["0"], "k-2": ["1"]}

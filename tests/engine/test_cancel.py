@@ -125,32 +125,146 @@ async def test_cancel_of_a_batch_that_is_held_as_absent_ends_it_without_paying(b
     assert (report.books["canceled"], report.books["paid"], sim.stats()["creates"]) == (20, 0, 1)
 
 
-async def test_rows_that_a_canceled_run_may_have_paid_for_are_not_asked_again_under_hold(bench):
-    """Nobody had decided when it was canceled, and the batch turns up when it is over: it is told, and booked."""
-    sim = bench.simulate("create:1:unlisted,seconds=50000", "create:1:reset_after")
+SWALLOWED = ("create:1:unlisted,seconds=50000", "create:1:reset_after")
+"""The batch is made, nobody is told, and no listing shows it for most of a day."""
+
+
+async def canceled_in_doubt(bench, *faults, **options):
+    """A run that was canceled before anybody knew whether its only batch had been made."""
+    sim = bench.simulate(*faults, **options)
     job = bench.job(20, rules=rules(**HELD))
     held = await bench.run(job)
     await cancel(bench, held.run.id)
     report = await bench.run(job)
-    assert report.run.state is RunState.CANCELED
+    assert (report.run.state, report.books["canceled"]) == (RunState.CANCELED, 20)
+    return sim, job, report.run
 
-    async def retry(job):
-        async with bench.flow() as flow:
-            return await flow.retry(job, await flow.store.get(Run, report.run.id), {Word.CANCELED})
 
-    with pytest.raises(RunRefused, match="may pay for them twice") as refused:
-        await retry(job)
-    assert "on_absent: resubmit" in refused.value.hint
-    assert sim.stats()["requests_accepted"] == 20
-    sim.clock.advance(60_000)
+async def asked_again(bench, job, run, *words):
     async with bench.flow() as flow:
-        run = await flow.store.get(Run, report.run.id)
-        await flow.reconcile(job, run)
+        report = await flow.retry(job, await flow.store.get(Run, run.id), set(words or {Word.CANCELED}))
+        await bench.audit(flow.store, report)
+        return report
+
+
+async def reconciled(bench, job, run, *rulings):
+    """Somebody types `batchflow reconcile`."""
+    async with bench.flow() as flow:
+        answer = await flow.reconcile(job, await flow.store.get(Run, run.id), rulings)
+        now = await flow.store.get(Run, run.id)
         books = await flow.store.books(run.id)
-        assert problems_of(books, run) == []
-    assert (books["waste"], books["twice"], books["canceled"]) == (books["paid"], 0, 20)
-    assert books["paid"] > 0
+        assert problems_of(books, now) == []
+        return answer, now, books
+
+
+async def test_a_batch_that_turns_up_after_its_run_was_canceled_is_collected_and_delivered(bench):
+    sim, job, run = await canceled_in_doubt(bench, *SWALLOWED)
+    assert len(bench.dead) == 20
+    sim.clock.advance(60_000)
+    _, now, books = await reconciled(bench, job, run)
+    assert (now.state, now.cancel, books["in_flight"], books["canceled"]) == (RunState.DRAINING, True, 20, 0)
+    assert books["reserved"] > 0
+    report = await bench.run(job)
+    assert report.run.state is RunState.CANCELED  # which it stays, whatever came home
+    assert (report.books["delivered"], report.books["canceled"], report.books["waste"]) == (20, 0, 0)
+    assert report.books["paid"] > 0
+    assert (sim.stats()["requests_accepted"], len(bench.good)) == (20, 20)
+    assert "created after all" in bench.told("batch.late")[0].text
+
+
+async def test_asking_canceled_rows_again_takes_what_has_turned_up_and_asks_nothing(bench):
+    sim, job, run = await canceled_in_doubt(bench, *SWALLOWED)
+    sim.clock.advance(60_000)
+    report = await asked_again(bench, job, run)
+    assert (report.books["delivered"], report.books["canceled"], len(bench.good)) == (20, 0, 20)
+    assert sim.stats()["requests_accepted"] == 20
+
+
+async def test_rows_that_were_asked_again_before_their_batch_turned_up_are_delivered_once_and_the_rest_is_waste(bench):
+    faults = "create:1:unlisted,seconds=300", "create:1:reset_after", "create:2:duration,seconds=3000", "cancel::spare"
+    sim, _, run = await canceled_in_doubt(bench, *faults)
+    report = await asked_again(bench, bench.job(20, rules=rules(grace=5.0)), run)
+    bench.dead.clear()
+    assert sim.stats()["requests_accepted"] == 40
+    bench.check(report, good=20)
     assert bench.told("batch.twin")
+    assert report.books["waste"] == report.books["twice"] > 0
+    assert report.books["paid"] > report.books["waste"]
+
+
+async def test_rows_that_were_asked_again_and_canceled_again_are_still_found(bench):
+    """What a call made belongs to the rows, wherever they wait: here in a batch that was drafted for the retry."""
+    sim, _, run = await canceled_in_doubt(bench, *SWALLOWED)
+    sim.set_faults(FaultPlan.parse(["create::credit"]))
+    job = bench.job(20, rules=rules(grace=5.0))
+    assert (await asked_again(bench, job, run)).run.word is Word.NO_CREDIT
+    await cancel(bench, run.id)
+    assert (await bench.run(job)).books["canceled"] == 20
+    sim.clock.advance(60_000)
+    await reconciled(bench, job, run)
+    report = await bench.run(job)
+    assert (report.books["delivered"], report.books["waste"], len(bench.good)) == (20, 0, 20)
+    assert sim.stats()["requests_accepted"] == 20
+
+
+async def test_a_batch_that_turns_up_after_its_rows_were_asked_again_and_not_sent_yet_is_not_paid_twice(bench):
+    """The retry was paused for a night; right before it is sent, the listing is read anew."""
+    sim, _, run = await canceled_in_doubt(bench, *SWALLOWED)
+    sim.set_faults(FaultPlan.parse(["create::credit"]))
+    job = bench.job(20, rules=rules(grace=5.0))
+    await asked_again(bench, job, run)
+    sim.set_faults(FaultPlan())
+    sim.clock.advance(60_000)
+    bench.dead.clear()
+    bench.check(await bench.run(job), asked=20, good=20)
+
+
+async def test_a_batch_that_turns_up_after_it_was_given_up_is_collected_and_delivered(bench):
+    sim = bench.simulate(*SWALLOWED)
+    job = bench.job(20, rules=rules(**HELD))
+    held = await bench.run(job)
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {})
+    await reconciled(bench, job, held.run, GiveUp(batch.id, batch.token))
+    report = await bench.run(job)
+    assert (report.run.state, report.books["dead"]) == (RunState.DONE, 20)
+    sim.clock.advance(60_000)
+    bench.dead.clear()
+    await reconciled(bench, job, held.run)
+    report = await bench.run(job)
+    bench.check(report, asked=20, good=20)
+    assert report.books["waste"] == 0
+
+
+@pytest.mark.parametrize("days", [0, 3])
+async def test_rows_that_a_canceled_run_may_have_paid_for_are_not_asked_again_under_hold(bench, days):
+    """Nobody had decided when it was canceled. That is so however long it was watched, until somebody says that it is not there."""
+    _, job, run = await canceled_in_doubt(bench, "create:1:status,status=500")
+    await anyio.sleep(days * 24 * 3600)
+    with pytest.raises(RunRefused, match="may pay for them twice, at most") as refused:
+        await asked_again(bench, job, run)
+    assert "not watched any more" in refused.value.hint if days else "watched for another 48" in refused.value.hint
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {})
+    assert f"--absent {batch.id}" in refused.value.hint
+    answer, _, _ = await reconciled(bench, job, run, Absent(batch.id, batch.token))
+    assert answer.said[0].done
+    assert "is paid twice" in answer.said[0].text
+    report = await asked_again(bench, job, run)
+    bench.dead.clear()
+    bench.check(report, asked=20, good=20)
+
+
+async def test_absent_is_no_word_about_a_canceled_batch_that_was_never_sent(bench):
+    bench.simulate("create::credit")
+    job = bench.job(20)
+    paused = await bench.run(job)
+    await cancel(bench, paused.run.id)
+    report = await bench.run(job)
+    async with bench.flow() as flow:
+        (batch,) = await flow.store.find(Batch, {})
+    answer, _, _ = await reconciled(bench, job, report.run, Absent(batch.id, batch.token))
+    assert not answer.said[0].done
 
 
 async def test_they_are_asked_again_where_the_job_takes_that_risk(bench):

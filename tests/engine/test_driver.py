@@ -11,6 +11,7 @@ from batchflow.builtin.stores.sqlite import sqlite_state
 from batchflow.engine import driver
 from batchflow.model.errors import BatchflowError, Bug, PluginError, StoreUnavailable
 from batchflow.model.state import RunState
+from batchflow.plugin import hookimpl
 
 
 class Failing:
@@ -184,6 +185,28 @@ async def test_a_machine_that_was_suspended_goes_on_as_soon_as_it_wakes(bench):
     report = await bench.run(bench.job(20), clock=clock, on_event=close_the_lid)
     bench.check(report, asked=20, good=20)
     assert loop.time() - began < 100.0
+
+
+class Patient:
+    """Looks at a batch again after ten minutes, and notes what would have been usual."""
+
+    def __init__(self):
+        self.usual = []
+
+    @hookimpl
+    def choose_poll_delay(self, age, default):
+        self.usual.append((age, default))
+        return 600.0
+
+
+async def test_a_plugin_chooses_when_a_batch_is_looked_at_again(bench):
+    bench.simulate()
+    patient = Patient()
+    report = await bench.run(bench.job(20), plugins=[patient])
+    bench.check(report, asked=20, good=20)
+    [submitted], [ended] = bench.told("batch.submitted"), bench.told("batch.ended")
+    assert 600.0 <= ended.at - submitted.at < 700.0  # it took half a minute
+    assert all(2.0 <= default <= 60.0 for _, default in patient.usual)
 
 
 class Counting:

@@ -16,6 +16,7 @@ from batchflow.plugin import BuildError, Refusal, Written
 from batchflow.reports.ledger import report as reported
 
 REFUSING = "CREATE TABLE answers (id TEXT PRIMARY KEY, text TEXT, CHECK (id NOT IN ('k3', 'k14')))"
+STILL = "CREATE TABLE answers (id TEXT PRIMARY KEY, text TEXT, CHECK (id NOT IN ('k3')))"
 FIELDS = {"id": "key", "text": "text"}
 
 
@@ -109,10 +110,27 @@ async def test_rows_that_are_refused_once_more_can_come_once_more(bench, path):
     for _ in range(2):
         report = await again(bench, job(bench, path), run)
         assert (report.run.state, report.books["dead"], report.books["delivered"]) == (RunState.DONE, 2, 28)
+    assert Counter(letter.key for letter in bench.dead) == {"k3": 1, "k14": 1}, (
+        "nobody is told twice of one dead letter"
+    )
     mend(path)
     report = await again(bench, job(bench, path), run)
     assert (report.books["dead"], report.books["delivered"]) == (0, 30)
     assert keys(path) == {f"k{n}" for n in range(30)}
+
+
+async def test_of_rows_that_are_brought_again_those_that_are_refused_once_more_can_still_be_told_again(bench, path):
+    """One is taken, and one is not: what a sink of dead letters is given anew is only that one, once."""
+    bench.simulate()
+    execute(path, "CREATE TABLE answers (id TEXT PRIMARY KEY, text TEXT, CHECK (id NOT IN ('k3', 'k4')))")
+    run = (await bench.run(job(bench, path))).run
+    execute(path, "ALTER TABLE answers RENAME TO old", STILL, "INSERT INTO answers SELECT * FROM old")
+    report = await again(bench, job(bench, path), run)
+    assert (report.books["dead"], "k4" in keys(path), len(bench.dead)) == (1, True, 2)
+    bench.dead.clear()
+    async with bench.flow() as flow:
+        await flow.replay(job(bench, path), report.run, "dead")
+    assert Counter((letter.key, letter.word) for letter in bench.dead) == {("k3", Word.SINK_ERROR): 1}
 
 
 async def test_a_row_that_two_sinks_refuse_is_dead_once(bench, path):
@@ -232,3 +250,20 @@ async def test_a_sink_that_refuses_what_it_was_not_given_is_named(bench):
     async with bench.flow() as flow:
         parts = await every(flow.store, Delivery, {"run": report.run.id, "sink": "odd"})
     assert [part.state for part in parts] == [DeliveryState.PARKED]
+
+
+@pytest.mark.parametrize("mended", [True, False])
+async def test_a_replay_brings_refused_rows_in_their_own_part_only(bench, path, mended):
+    """Else a sink that refuses them once more would never be done, and one that takes them would get them twice."""
+    bench.simulate()
+    execute(path, REFUSING)
+    run = (await bench.run(job(bench, path))).run
+    path.unlink()
+    execute(path, REFUSING.partition(", CHECK")[0] + ")" if mended else REFUSING)
+    async with bench.flow() as flow:
+        report = await flow.replay(job(bench, path), run, "table")
+        await bench.audit(flow.store, report)
+    assert (report.run.state, report.books["dead"]) == (RunState.DONE, 2)
+    assert keys(path) == {f"k{n}" for n in range(30)} - {"k3", "k14"}
+    report = await again(bench, job(bench, path), run)
+    assert (len(keys(path)), report.books["dead"]) == ((30, 0) if mended else (28, 2))

@@ -252,6 +252,12 @@ def test_the_latest_plugin_with_an_answer_chooses_the_poll_delay():
     assert plugins(Chooses(5), Chooses(7), Chooses(None)).choose_poll_delay(age=1, default=30) == 7
 
 
+@pytest.mark.parametrize("seconds", [0, -5, float("nan"), float("inf"), 90_000])
+def test_nobody_is_asked_all_the_time_or_never_again(seconds):
+    with pytest.raises(PluginError, match=r"plugin Chooses failed in choose_poll_delay: .* one second to a day"):
+        plugins(Chooses(seconds)).choose_poll_delay(age=1, default=30)
+
+
 def test_a_plugin_that_fails_to_choose_is_named():
     with pytest.raises(PluginError, match=r"plugin Chooses failed in choose_poll_delay: ValueError"):
         plugins(Chooses("soon")).choose_poll_delay(age=1, default=30)

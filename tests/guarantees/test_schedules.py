@@ -111,10 +111,21 @@ class Story(RuleBasedStateMachine):
     @initialize(
         dice=st.integers(0, 99), rows=st.integers(1, 60), most=st.integers(4, 12), flying=st.integers(1, 4),
         words=st.lists(st.sampled_from(WORDS), max_size=3, unique=True), flags=st.lists(faults, max_size=4), death=deaths,
+        hold=st.booleans(), refusing=st.booleans(),
     )  # fmt: skip
-    def begin(self, dice, rows, most, flying, words, flags, death):
+    def begin(self, dice, rows, most, flying, words, flags, death, hold, refusing):
         self._folder = TemporaryDirectory()
-        self._schedule = Schedule(Path(self._folder.name), seed=dice, rows=rows, most=most, flying=flying, words=words)
+        self._schedule = Schedule(
+            Path(self._folder.name),
+            seed=dice,
+            rows=rows,
+            most=most,
+            flying=flying,
+            words=words,
+            hold=hold,
+            refusing=refusing,
+        )
+        self._hold = hold
         self._schedule.die(*death)
         for flag in flags:
             self._schedule.fault(flag)
@@ -171,9 +182,27 @@ class Story(RuleBasedStateMachine):
         self._schedule.wish("cancel")
         self._do(self._schedule.go, seconds)
 
-    @rule(words=st.sets(st.sampled_from([Word.INVALID, Word.SERVER_ERROR, Word.CANCELED]), min_size=1))
+    @rule(words=st.sets(st.sampled_from([Word.INVALID, Word.SERVER_ERROR, Word.CANCELED, Word.SINK_ERROR]), min_size=1))
     def dead_letters_are_asked_again(self, words):
         self._schedule.retry(tuple(sorted(words)))
+
+    @precondition(lambda self: self._hold)
+    @rule(number=st.integers(1, 3), seconds=st.sampled_from(SECONDS))
+    def a_batch_is_out_of_sight_for_longer_than_the_grace(self, number, seconds):
+        self._schedule.fault(f"create:{number}:reset_after & create:{number}:unlisted,seconds=2000")
+        self._do(self._schedule.go, seconds)
+
+    @rule()
+    def somebody_looks_at_what_is_in_doubt(self):
+        self._schedule.look()
+
+    @rule()
+    def the_sink_is_mended(self):
+        self._schedule.mend()
+
+    @rule(sink=st.sampled_from(["good", "dead"]))
+    def what_a_sink_was_given_is_brought_again(self, sink):
+        self._schedule.replay(sink)
 
     def teardown(self):
         if self._schedule is None:

@@ -41,4 +41,5 @@ def kit(prices):
         draw=lambda: 0.5,
         still_mine=lambda _: None,
         told=lambda _: None,
+        poll_delay=lambda *, age, default: default,
     )

@@ -65,7 +65,7 @@ class Judge:
             case Intent():
                 fine = new.state in ONE_WAY.get(old.state, {old.state})
             case Delivery():
-                fine = old.state is not DeliveryState.DONE
+                fine = old.state is not DeliveryState.DONE or (new.state is DeliveryState.DUE and new.receipt is None)
             case Setback():
                 fine = not old.packed_in
             case _:

@@ -22,18 +22,20 @@ from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.engine import ids
 from batchflow.engine.lease import DriverLease
 from batchflow.extend.facade import Plugins
-from batchflow.machine.ruling import GiveUp
+from batchflow.machine.ruling import Absent, GiveUp
 from batchflow.model.change import Note, Put
-from batchflow.model.errors import BatchflowError, Bug
+from batchflow.model.errors import BatchflowError, Bug, RunRefused
 from batchflow.model.rules import RetryRules
-from batchflow.model.state import Batch, BatchState, Event, Remote, Run, Wish
+from batchflow.model.state import Batch, BatchState, Event, Outlet, Remote, Run, Wish
 from batchflow.model.units import Secret
 from batchflow.ports.builder import BuildError
+from batchflow.ports.sink import Refusal, Written
 from batchflow.sim.clock import SimClock
 from batchflow.sim.faults import FaultPlan
 from batchflow.sim.http import Api
 from batchflow.sim.validate import Context
 from batchflow.sim.world import Settings, World
+from batchflow.stages.renew import RULED
 from batchflow.stages.rule import VERB as RULE
 
 URL = "http://simulator"
@@ -78,17 +80,26 @@ class Fenced:
 class FencedStore(Fenced):
     """A state store that looks at every commit, and may see the process die before or after it."""
 
-    def __init__(self, real, life, judge):
+    def __init__(self, real, life, judge, forget):
         super().__init__(real, life)
         self._judge = judge
+        self._forget = forget
 
     async def commit(self, change):
         self._life.touch("before a commit")
-        kept = tuple(step for step in change if not (isinstance(step, Note) and isinstance(step.fact, Event)))
+        kept = tuple(step for step in change if not _is_news(step))
         before = await self._judge.before(kept)
         await self._real.commit(kept)
+        for step in kept:
+            if isinstance(step, Put) and isinstance(step.entity, Outlet) and step.entity.receipt is None:
+                self._forget(step.entity.sink)
         await self._judge.after(before, kept)
         self._life.touch("after a commit")
+
+
+def _is_news(step):
+    """Tells whether a step is only for people; what a person has ruled is not."""
+    return isinstance(step, Note) and isinstance(step.fact, Event) and step.fact.kind not in RULED
 
 
 class FencedBlobs(Fenced):
@@ -122,13 +133,17 @@ class FencedObject:
 
 
 class Shelf:
-    """A sink that keeps parts by name, with their receipts: exactly once. A part that comes again must be the same."""
+    """A sink that keeps parts by name, with their receipts: exactly once. A part that comes again must be the same.
+
+    It may refuse rows, and refuses the same whenever a part comes again.
+    """
 
     promise = "receipt"
 
-    def __init__(self, parts, life):
+    def __init__(self, parts, life, refuses=lambda _: False):
         self._parts = parts
         self._life = life
+        self._refuses = refuses
 
     async def open(self, context, last):
         if last is not None and last["part"] not in self._parts:
@@ -140,10 +155,17 @@ class Shelf:
             rows += chunk
             self._life.touch("amid a part")
         told = Counter((row.key, row.word) for row in rows)
-        if self._parts.setdefault(part.name, told) != told:
-            raise Broken(f"part {part.name} came again as another: {self._parts[part.name]}, then {told}")
+        refused = tuple(row for row in rows if self._refuses(row.key))
+        before, refused = self._parts.setdefault(part.name, (told, refused))
+        if before != told:
+            raise Broken(f"part {part.name} came again as another: {before}, then {told}")
         self._life.touch("after a part")
-        return {"part": part.name}
+        receipt = {"part": part.name}
+        if not refused:
+            return receipt
+        return Written(
+            receipt=receipt, refused=[Refusal(row=row.row, key=row.key, why="not this one") for row in refused]
+        )
 
     async def close(self):
         """Has nothing to let go."""
@@ -166,7 +188,7 @@ class Process(Batchflow):
         super().__init__(
             world.folder,
             provider=Fenced(provider, life),
-            store=FencedStore(world.store, life, world.judge),
+            store=FencedStore(world.store, life, world.judge, world.forget),
             blobs=FencedBlobs(world.blobs, life),
             retry=standard(attempts=6),
             plugins=parts(),
@@ -181,7 +203,7 @@ class Process(Batchflow):
 class Schedule:
     """One story: a server, a store, and processes that come and go."""
 
-    def __init__(self, folder, *, seed, rows, most, flying, words):
+    def __init__(self, folder, *, seed, rows, most, flying, words, hold=False, refusing=False):
         self.loop = VirtualLoop()
         self.clock = LoopClock(self.loop)
         self.folder = folder
@@ -207,14 +229,21 @@ class Schedule:
         self.good, self.dead = {}, {}
         self.rules = Rules(
             batch=BatchRules(max_requests=most),
-            submit=SubmitRules(grace=GRACE, patience=120.0, timeout=60.0, in_flight=flying),
+            submit=SubmitRules(
+                grace=GRACE, patience=120.0, timeout=60.0, in_flight=flying, on_absent="hold" if hold else "resubmit"
+            ),
             retry=RetryRules(after=1.0),
         )
         self._posted = Counter()
         self._given_up = set()
         self._down_until = 0.0
         self._death = {}
+        self._hold = hold
+        self._looked_at = None
+        self._refusing = refusing
         self._retry = ()
+        self._replay = ""
+        self._look = False
         self.broken = None
         self.life = None
         self.canceled = self.asked_again = False
@@ -279,6 +308,24 @@ class Schedule:
         """Has the next process ask dead letters again, if the run is over by then."""
         self._retry = words
 
+    def replay(self, sink):
+        """Has the next process bring everything to a sink again, whose target is lost as soon as that is committed."""
+        self._replay = sink
+
+    def forget(self, sink):
+        {"good": self.good, "dead": self.dead}[sink].clear()
+
+    def look(self):
+        """Has the next process look at what is in doubt, and at what may turn up."""
+        self._look = True
+
+    def mend(self):
+        """Has the sink refuse nothing any more."""
+        self._refusing = False
+
+    def _refuses(self, key):
+        return self._refusing and int(key[1:]) % 5 == 2
+
     def go(self, seconds):
         """Lets a process work for so long; one is started where there is none."""
         if self.life is None:
@@ -317,7 +364,15 @@ class Schedule:
     async def _work(self, flow, life):
         job = self._job(life)
         last = await flow.last(job)
-        if last is not None and last.state in ENDS and self._retry:
+        if last is not None and self._look:
+            self._look = False
+            await flow.reconcile(job, last)
+            last = await flow.last(job)
+        if last is not None and self._replay:
+            sink, self._replay = self._replay, ""
+            with suppress(RunRefused):
+                await flow.replay(job, last, sink)
+        elif last is not None and last.state in ENDS and self._retry:
             words, self._retry = self._retry, ()
             with suppress(BatchflowError):
                 self.asked_again = True
@@ -335,7 +390,7 @@ class Schedule:
             source=lambda: iter(given),
             request=build,
             sinks=[
-                To(sink=Shelf(self.good, life), name="good"),
+                To(sink=Shelf(self.good, life, self._refuses), name="good"),
                 To(sink=Shelf(self.dead, life), on="dead", name="dead"),
             ],
             rules=self.rules,
@@ -350,10 +405,11 @@ class Schedule:
         self._death.clear()
         self._down_until = 0.0
         self.server.replan(msgspec.structs.replace(self.server.faults.plan, rules=[]))
+        self.sleep(LATEST)
         for _ in range(12):
             self.go(LONG)
             run = self.last_run()
-            if run is not None and run.state in ENDS:
+            if run is not None and run.state in ENDS and not self._late(run):
                 break
             self._wait(self._give_up())
         assert run.state in ENDS, (run, getattr(self, "last_error", ""))
@@ -363,9 +419,19 @@ class Schedule:
         """Says what only a person can of a batch that was found by its size and whose results are empty."""
         held = await self.store.find(Batch, {"state": BatchState.HELD})
         rulings = [GiveUp(batch.id, batch.token) for batch in held if NOTHING_TOLD in batch.why]
+        self._given_up |= {ruling.token for ruling in rulings}
+        # Nothing is out of sight any more, so what is not seen when that is said was never made.
+        rulings += [Absent(batch.id, batch.token) for batch in held if NOTHING_TOLD not in batch.why and self._hold]
         if rulings:
-            self._given_up |= {ruling.token for ruling in rulings}
             await self._wish(RULE, {"rulings": msgspec.to_builtins(rulings)})
+
+    def _late(self, run):
+        """Lets somebody look whether anything has turned up of a run that is over, once for each end."""
+        if not self._hold or run.ended_at == self._looked_at:
+            return False
+        self._looked_at = run.ended_at
+        self.look()
+        return True
 
     async def _final(self, run):
         """Everything once, paid once."""
@@ -382,7 +448,9 @@ class Schedule:
         self._check_delivered(await self.store.books(run.id))
 
     def _check_delivered(self, books):
-        good, dead = sum(self.good.values(), Counter()), sum(self.dead.values(), Counter())
+        good = sum((told for told, _ in self.good.values()), Counter())
+        good -= Counter((row.key, row.word) for _, refused in self.good.values() for row in refused)
+        dead = sum((told for told, _ in self.dead.values()), Counter())
         good, dead = Counter(key for key, _ in good.elements()), Counter(key for key, _ in dead.elements())
         assert all(times == 1 for times in good.values()), good
         if not self.asked_again:
@@ -410,6 +478,8 @@ NOTHING_TOLD = "no line tells whose batch it is"
 DURATION = 20.0
 GRACE = 200.0
 """Longer than any batch is kept out of sight here, all faults of one call together: what is later than that is paid twice."""
+LATEST = 3000.0
+"""What is out of sight for longer than the grace is in sight again after so long. Only where nothing is sent again unasked."""
 LONG = 4 * 24 * 3600.0
 
 

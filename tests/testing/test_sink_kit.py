@@ -1,7 +1,9 @@
 """The sink contract holds a sink to what it declares: it passes an honest one and finds a liar out."""
 
 import json
+from contextlib import suppress
 
+import anyio
 import pytest
 
 from batchflow.testing.sink import Check, SinkContract
@@ -44,6 +46,33 @@ class Forgetful(Naive):
         return {"part": part.name}
 
 
+class Hasty(Naive):
+    """Gives its receipt while rows are still to come."""
+
+    async def write(self, part):
+        rows = await anext(part.rows)
+        with self.path.open("a") as file:
+            file.writelines(json.dumps([row.key, row.text]) + "\n" for row in rows)
+        return {"part": part.name}
+
+
+class Greedy(Naive):
+    """Asks for the next chunk before it has the last one."""
+
+    async def write(self, part):
+        async def take():
+            with suppress(StopAsyncIteration, RuntimeError):
+                while True:
+                    rows = await anext(part.rows)
+                    with self.path.open("a") as file:
+                        file.writelines(json.dumps([row.key, row.text]) + "\n" for row in rows)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take)
+            tasks.start_soon(take)
+        return {"part": part.name}
+
+
 def reading(path):
     async def read():
         return [tuple(json.loads(line)) for line in path.read_text().split("\n")[:-1]]
@@ -65,6 +94,8 @@ LIES = [
     "test_a_part_whose_receipt_was_lost_is_written_again_as_promised",
     "test_a_first_part_whose_receipt_was_lost_is_written_again_as_promised",
     "test_a_receipt_can_be_lost_many_times",
+    "test_a_crash_after_every_single_part_loses_and_doubles_nothing_that_was_promised",
+    "test_a_redelivered_part_may_come_in_other_chunks",
     "test_a_redelivered_part_may_come_in_another_order",
     "test_a_part_written_twice_in_one_session_is_written_as_promised",
     "test_a_part_that_breaks_is_written_again_in_the_same_session",
@@ -94,4 +125,17 @@ LOSSES = [
 async def test_a_sink_that_loses_rows_is_found_out_whatever_it_promises(tmp_path, name):
     check = Check(lambda: Forgetful(tmp_path / "out"), reading(tmp_path / "out"))
     with pytest.raises(AssertionError):
+        await getattr(SinkContract(), name)(check)
+
+
+PACES = {
+    "test_a_part_that_comes_slowly_is_waited_for": Hasty,
+    "test_chunks_are_asked_for_one_after_the_other_and_to_the_end": Greedy,
+}
+
+
+@pytest.mark.parametrize("name", PACES)
+async def test_a_sink_that_does_not_keep_the_pace_of_its_rows_is_found_out(tmp_path, name):
+    check = Check(lambda: PACES[name](tmp_path / "out"), reading(tmp_path / "out"))
+    with pytest.raises((AssertionError, ExceptionGroup)):
         await getattr(SinkContract(), name)(check)

@@ -145,3 +145,10 @@ async def program() -> None:
         assert_type(report.run.state, RunState)
         assert_type(report.books["delivered"], int)
         flow.stop()
+
+
+def misspelt() -> None:
+    """Old names are looked up at run time, which must not hide from a type checker that a name was never there."""
+    from batchflow.plugin import Recrod  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+
+    _ = Recrod  # pyright: ignore[reportUnknownVariableType]

@@ -35,7 +35,7 @@ VERBS: tuple[tuple[str, Group, str], ...] = (
     ("init", WRITE, "Write a job file that runs."),
     ("validate", WRITE, "Find every mistake in a job file. Sends and writes nothing."),
     ("describe", WRITE, "List the components there are, and the options of each."),
-    ("plugin", WRITE, "List plugins, check one, or say which part of a job comes from which."),
+    ("plugin", WRITE, "List plugins, check one, say which part of a job comes from which, or write a new one."),
     ("schema", WRITE, "Print the job file's JSON schema, for editors."),
     ("sim", WRITE, "Serve a simulated Message Batches API on this machine."),
     ("gc", KEEP, "Remove the stored payloads of old finished runs."),

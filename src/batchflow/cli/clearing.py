@@ -25,7 +25,7 @@ async def gc(keep: str, *, really: bool, json: bool, state: Path | None) -> Exit
     """List what could go, or remove it."""
     before = time.time() - _age(keep)
     place = found(state)
-    async with opened_store(place) as store:
+    async with opened_store(place, looking=not really) as store:
         old = [one async for one in clearable(store, before=before)]
         if really:
             async with opened_objects(place) as blobs:

@@ -33,7 +33,7 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
 
     place = found(state)
     stores = known(place)
-    store, blobs = state_at(place, stores), objects_at(place, stores)
+    store, blobs = state_at(place, stores, looking=True), objects_at(place, stores)
     async with AsyncExitStack() as stack:
         await store.open()
         stack.push_async_callback(store.close)

@@ -21,7 +21,7 @@ from batchflow.engine.lease import is_dead
 from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
-from batchflow.reports.agreement import Looked, laws, objects, orphans, strangers
+from batchflow.reports.agreement import Looked, laws, objects, orphans, strangers, without_repair
 from batchflow.reports.findings import Finding, Grade
 from batchflow.reports.paging import every
 from batchflow.reports.runs import find_run
@@ -50,12 +50,13 @@ async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: P
     """Examine, mend if that is wanted, and say what is left."""
     place = found(state)
     looked = Looked()
-    async with opened_objects(place) as blobs, opened_store(place) as store:
+    async with opened_objects(place) as blobs, opened_store(place, looking=not repair) as store:
         findings = await _examined(store, blobs, wanted, looked, quick=quick)
         mending = Mending(store, blobs, place)
         while repair and await mending.anything_of(findings):
             looked = Looked()
             findings = await _examined(store, blobs, wanted, looked, quick=quick)
+    findings = [without_repair(one) if one.subject in mending.beyond else one for one in findings]
     diagnosis = Diagnosis(
         findings=tuple(findings), repaired=tuple(mending.done), unrepaired=tuple(mending.undone), looked=looked
     )

@@ -12,10 +12,10 @@ from batchflow.app import Report
 from batchflow.cli import failures
 from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.opening import Opened
-from batchflow.cli.process import settle_in
+from batchflow.cli.process import come_to_an_end, settle_in
 from batchflow.cli.progress.screen import Screen, follow, look, screen
 from batchflow.engine.driver import unexpected
-from batchflow.model.errors import BatchflowError
+from batchflow.model.errors import BatchflowError, SinkError
 from batchflow.model.state import RunState
 from batchflow.model.words import Word
 from batchflow.reports.pulse import Watch
@@ -35,12 +35,14 @@ class Ended(msgspec.Struct, kw_only=True):
     report: Report | None = None
     error: BatchflowError | None = None
     interrupted: bool = False
+    resting: bool = False
+    """A sink ended it, and nothing is in flight."""
 
     @property
     def exit(self) -> Exit:
         """Choose the exit code."""
         if self.error is not None:
-            return exit_of(self.error)
+            return Exit.PAUSED if self.resting else exit_of(self.error)
         return Exit.INTERRUPTED if self.report is None else code_of(self.report, interrupted=self.interrupted)
 
 
@@ -66,6 +68,8 @@ class Driving:
             await look(self._watches, self._screen)
         finally:
             self._screen.close()
+            if any(ended.interrupted for ended in self._ended):
+                come_to_an_end()
         return self._ended
 
     async def _one(self, ended: Ended, go: Go) -> None:
@@ -74,6 +78,8 @@ class Driving:
         except Exception as error:  # noqa: BLE001 - whatever it is, the other jobs go on
             found = failures.known(error)
             ended.error = unexpected("run", error) if found is None else found
+            stopped_by_sink = isinstance(found, SinkError) and exit_of(found) is Exit.IN_FLIGHT
+            ended.resting = stopped_by_sink and not await _flying(ended.opened)
 
     async def _obey(self, scope: anyio.CancelScope) -> None:
         """Stop gracefully at the first signal, and at once at the second."""
@@ -89,6 +95,12 @@ class Driving:
         for ended in self._ended:
             ended.interrupted = True
             ended.opened.flow.stop()
+
+
+async def _flying(opened: Opened) -> int:
+    """Count what is at the provider, or may be, of the run that was driven."""
+    run = await opened.flow.last(opened.job) if opened.going_on is None else opened.going_on
+    return (await opened.flow.store.books(run.id))["in_flight"] if run is not None else 0
 
 
 def code_of(report: Report, *, interrupted: bool = False) -> Exit:

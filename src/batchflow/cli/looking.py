@@ -19,9 +19,9 @@ FEW = 20
 
 
 @asynccontextmanager
-async def opened_store(place: Path) -> AsyncGenerator[StateStore]:
-    """Open the state store of a folder, with no provider and no job."""
-    store = state_at(place, known(place))
+async def opened_store(place: Path, *, looking: bool = False) -> AsyncGenerator[StateStore]:
+    """Open the state store of a folder, with no provider and no job; who is only `looking` changes nothing in it."""
+    store = state_at(place, known(place), looking=looking)
     await store.open()
     try:
         yield store
@@ -31,7 +31,7 @@ async def opened_store(place: Path) -> AsyncGenerator[StateStore]:
 
 async def ps(*, every_run: bool, json: bool, state: Path | None) -> Exit:
     """List runs, the newest first."""
-    async with opened_store(found(state)) as store:
+    async with opened_store(found(state), looking=True) as store:
         runs, more = await _newest(store, limit=None if every_run or json else FEW)
     if json:
         write_facts(runs)
@@ -49,7 +49,7 @@ async def ps(*, every_run: bool, json: bool, state: Path | None) -> Exit:
 
 async def report(wanted: str, *, json: bool, state: Path | None) -> Exit:
     """Say what came of one run."""
-    async with opened_store(found(state)) as store:
+    async with opened_store(found(state), looking=True) as store:
         gathered = await gather(store, await find_run(store, wanted))
     if json:
         write_facts(gathered)

@@ -13,6 +13,7 @@ from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
 from batchflow.reports.agreement import all_named, is_paid
 from batchflow.reports.findings import Finding, Grade
+from batchflow.stages.mend import Unmended
 
 
 class Mending:
@@ -25,6 +26,8 @@ class Mending:
         self._tried: set[str] = set()
         self.done: list[str] = []
         self.undone: list[str] = []
+        self.beyond: set[str] = set()
+        """What cannot be mended from here, however often it is tried."""
 
     async def anything_of(self, findings: Sequence[Finding]) -> bool:
         """Mend what can be mended; tell whether anything was."""
@@ -62,16 +65,17 @@ class Mending:
         if one.subject not in await all_named(self._store, run):
             return  # mended together with another part of the same batch
         try:
-            why = await self._refetched(run, batch)
+            trouble = await self._refetched(run, batch)
         except BatchflowError as error:
-            why = f"{error.message}{f' ({error.hint})' if error.hint else ''}"
-        if why:
-            self.undone.append(why)
+            trouble = Unmended(f"{error.message}{f' ({error.hint})' if error.hint else ''}", later=True)
+        if trouble is not None:
+            self.undone.append(trouble.why)
+            self.beyond |= set() if trouble.later else {one.subject}
             return
         self.done.append(f"the answers of batch {batch} were fetched again, at no cost")
         self._tried.discard(one.subject)  # it is found once more, as left over
 
-    async def _refetched(self, run: Run, batch: str) -> str:
+    async def _refetched(self, run: Run, batch: str) -> Unmended | None:
         path = file_of(run)
         plugins = plugins_for(path)
         file = read_jobs(path, (run.job,), plugins)

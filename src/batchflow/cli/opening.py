@@ -196,4 +196,9 @@ def file_of(run: Run) -> Path:
             f"run {run.id[:SHORT]} of {run.job} was declared in code, not in a job file",
             hint="go on with it from the program that declares it: `flow.resume(job, run)`, `flow.results(run, job)`",
         )
+    if not Path(run.file).is_file():
+        raise ConfigError(
+            f"run {run.id[:SHORT]} of {run.job} came from {run.file}, and that job file is not there any more",
+            hint="put it back to where it was: runs are known by the place of their job file, and their own folder stays as it is",
+        )
     return Path(run.file)

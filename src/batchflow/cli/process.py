@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import signal
 import sys
 
 from batchflow.cli.exits import Exit
@@ -39,3 +40,9 @@ def settle_in() -> None:
         # page, before they are had again: 7 % of a run's CPU.
         mallopt(_MMAP_THRESHOLD, _KEPT)
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def come_to_an_end() -> None:
+    """Lets one more signal change nothing about how a stopped command ends: all is done, and its code says how it went."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,5 +1,6 @@
 """Settling batches whose fate is unknown, from the command line: through the run's driver, or under its lease."""
 
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from batchflow.machine.run import OPEN
 from batchflow.model.errors import BatchflowError, Locked, UserError
 from batchflow.model.state import BatchState, Lease, Run
 from batchflow.ports.state import StateStore
-from batchflow.reports.doubts import Doubt, batch_of, doubtful_runs, doubts
+from batchflow.reports.doubts import Doubt, batch_of, doubtful_runs, doubts, is_watched
 from batchflow.reports.runs import SHORT, find_run
 from batchflow.stages.rule import VERB, Answer, Said
 
@@ -46,6 +47,8 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     said: tuple[Said, ...] = ()
     blind: str = ""
     doubts: tuple[Doubt, ...] = ()
+    turned_up: int = 0
+    """Requests in flight again of a run that had ended: a batch of it turned up, and its answers are paid for."""
     elsewhere: tuple[str, ...] = ()
     """Other runs with a batch in doubt or held."""
     next: str = ""
@@ -61,9 +64,8 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
         if run is None:
             return _tell(Reconciled(run=None), json=json)
         rulings = await _rulings(store, run, typed)
-        answer = (
-            await _answer(store, place, run, rulings) if rulings or run.id in {one.id for one in doubtful} else Answer()
-        )
+        unclear = run.id in {one.id for one in doubtful} or await is_watched(store, run, now=time.time())
+        answer = await _answer(store, place, run, rulings) if rulings or unclear else Answer()
         left = await doubts(store, run, None if answer.blind else answer.candidates, here=partial(account_of, run))
         only = (await batch_of(store, batch, {"run": run.id})).id if batch else ""
         reconciled = Reconciled(
@@ -71,6 +73,7 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
             said=answer.said,
             blind=answer.blind,
             doubts=tuple(doubt for doubt in left if doubt.batch.startswith(only)),
+            turned_up=await _turned_up(store, run),
             elsewhere=tuple(other.id for other in doubtful if other.id != run.id),
             next=await _next(store, run, left),
         )
@@ -82,6 +85,12 @@ async def _next(store: StateStore, run: Run, left: list[Doubt]) -> str:
     now = await store.get(Run, run.id) or run
     stands = now.state in OPEN and await driver_of(store, run) is None
     return f"batchflow resume {run.id[:SHORT]}" if stands and all(one.state != BatchState.HELD for one in left) else ""
+
+
+async def _turned_up(store: StateStore, run: Run) -> int:
+    """Count what is in flight of a run that was over before somebody looked."""
+    now = await store.get(Run, run.id) or run
+    return (await store.books(run.id))["in_flight"] if run.state not in OPEN and now.state in OPEN else 0
 
 
 async def _meant(store: StateStore, wanted: str, batch: str, typed: Typed, doubtful: list[Run]) -> Run | None:
@@ -172,6 +181,11 @@ def _show(found: Reconciled) -> None:
             "no batch is in doubt or held"
             if found.run is None
             else f"nothing is in doubt any more in run {found.run[:SHORT]}"
+        )
+    if found.turned_up:
+        remark(
+            f"a batch of it turned up after the run had ended: its answers to {found.turned_up:,} requests are paid for, and are "
+            "collected and delivered when the run goes on"
         )
     for other in found.elsewhere:
         remark(f"run {other[:SHORT]} has one too: `batchflow reconcile {other[:SHORT]}`")

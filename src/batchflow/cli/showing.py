@@ -40,7 +40,7 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
     """Follow a record through the run that is meant, or the newest that knows it."""
     place = found(state)
     loaded: dict[str, Plugins] = {}
-    async with opened_objects(place) as blobs, opened_store(place) as store:
+    async with opened_objects(place) as blobs, opened_store(place, looking=True) as store:
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1

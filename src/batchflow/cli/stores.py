@@ -40,11 +40,13 @@ def known(place: Path) -> "Stores | None":
     return kept
 
 
-def state_at(place: Path, stores: "Stores | None" = None, plugins: Plugins | None = None) -> StateStore:
-    """Make the state store of a folder."""
+def state_at(
+    place: Path, stores: "Stores | None" = None, plugins: Plugins | None = None, *, looking: bool = False
+) -> StateStore:
+    """Make the state store of a folder; who is only `looking` leaves the folder's own file of an older schema as it is."""
     if stores is not None and "store" in stores.parts:
         return _made(place, stores, "store", plugins)
-    return (plugins or Plugins(entry_points=False)).state_store("sqlite")(path=place / DATABASE)
+    return (plugins or Plugins(entry_points=False)).state_store("sqlite")(path=place / DATABASE, looking=looking)
 
 
 def objects_at(place: Path, stores: "Stores | None" = None, plugins: Plugins | None = None) -> BlobStore:

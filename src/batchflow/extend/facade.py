@@ -30,6 +30,7 @@ from batchflow.ports.sink import Sink
 from batchflow.ports.source import Source
 
 log = logging.getLogger("batchflow.plugins")
+DAY = 86_400.0
 
 
 class Plugins:
@@ -178,12 +179,12 @@ class Plugins:
         return [problem for impl in self._intake.impls("check_job") for problem in self._problems(impl, job)]
 
     def choose_poll_delay(self, *, age: float, default: float) -> float:
-        """Ask for the seconds until the next listing: the latest plugin with an answer decides."""
+        """Ask for the seconds until a batch is looked at again: the latest plugin with an answer decides."""
         for impl in reversed(self._intake.impls("choose_poll_delay")):
             try:
                 chosen = call(impl, age=age, default=default)
                 if chosen is not None:
-                    return float(chosen)
+                    return _seconds(chosen)
             except Exception as error:
                 raise self._intake.blame(impl, error) from error
         return default
@@ -203,6 +204,14 @@ class Plugins:
                 yield Problem(f"{message} (says plugin {self._intake.origin(impl)})")
         except Exception as error:  # noqa: BLE001 - the answer to "what is wrong?" is then: this plugin
             yield Problem(self._intake.blame(impl, error).message)
+
+
+def _seconds(chosen: Any) -> float:
+    """Read a plugin's answer. None at all would be a rush on the provider, and for ever would be no answer."""
+    seconds = float(chosen)
+    if not 1.0 <= seconds <= DAY:
+        raise ValueError(f"a batch is looked at again in one second to a day, not in {chosen!r}")
+    return seconds
 
 
 def _name_of(plugin: object) -> str:

@@ -108,7 +108,7 @@ def check_job(job: Any) -> Sequence[str] | None:
 
 @hookspec(firstresult=True)
 def choose_poll_delay(age: float, default: float) -> float | None:
-    """Choose how many seconds to wait before the next listing, when the oldest batch in flight is `age` old."""
+    """Choose in how many seconds, one to a day, a batch in flight is looked at again that is `age` seconds old. `default` is the seconds without you."""
 
 
 @hookspec

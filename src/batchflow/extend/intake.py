@@ -16,6 +16,7 @@ from batchflow.extend.files import Files, failing_line
 from batchflow.extend.inspection import misdeclared, refusals
 from batchflow.extend.kinds import HOOKS, Kind
 from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
+from batchflow.extend.versions import Spoken
 from batchflow.model.errors import PluginError
 
 BUILTIN = "batchflow.builtin"
@@ -24,12 +25,13 @@ BUILTIN = "batchflow.builtin"
 class Intake:
     """The plugins of one app instance: who they are, what they offered, and what was wrong with them."""
 
-    def __init__(self, admissions: Sequence[Admission] = ()) -> None:
+    def __init__(self, admissions: Sequence[Admission] = (), *, spoken: Spoken | None = None) -> None:
         self._manager = pluggy.PluginManager(hooks.PROJECT)
         self._manager.add_hookspecs(hooks)
         self._origins: dict[str, Origin] = {}
         self.offers: dict[Kind, dict[str, Offer]] = {kind: {} for kind in Kind}
         self._admissions = admissions
+        self._spoken = spoken or Spoken()
         self._files = Files()
         self.taken: list[Taken] = []
         self.notices: list[Notice] = []
@@ -54,6 +56,9 @@ class Intake:
         """Take in one plugin whole, or raise `PluginError` and have none of it."""
         if self._manager.is_registered(plugin):
             return
+        judged = self._spoken.judge(plugin)
+        if judged.refusal:
+            raise PluginError(f"plugin {origin} is refused: {judged.refusal}", hint="nothing of it was loaded")
         name = self._free_name(origin.plugin)
         self._origins[name] = origin
         try:
@@ -63,6 +68,8 @@ class Intake:
             if self._manager.is_registered(plugin):
                 self._manager.unregister(plugin)
             raise
+        if judged.notice:
+            self.notices.append(Notice(f"plugin {origin}: {judged.notice}"))
         for offer in offers:
             self._adopt(offer)
         callers = self._manager.get_hookcallers(plugin) or ()

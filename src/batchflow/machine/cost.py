@@ -95,6 +95,12 @@ def _fees(usage: Usage) -> Nano:
     return ((tools.web_search_requests or 0) if tools else 0) * SEARCH
 
 
+def unpriced(reserved: Nano, count: int) -> tuple[Nano, Nano]:
+    """Says what is booked for an answer that names no model of a known price: the most that its request may have cost."""
+    most = reserved // max(count, 1)
+    return most, round(most / BATCH_SHARE)
+
+
 def reserve(price: Price, weight: Weight) -> Nano:
     """Say what some requests may cost in a batch: their estimated input, and all the output they are allowed."""
     tokens = weight.input_tokens * price.input + weight.max_output_tokens * price.output

@@ -11,6 +11,7 @@ this one is it. Their word moves a batch where proof would have moved it, with t
 read before anything is delivered.
 """
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -95,6 +96,20 @@ def absent(batch: Batch, token: str, fact: Remote | None, *, now: float) -> Gran
         f"all, {at_most(batch)} is paid twice; it is watched for 48 hours, and what it cost is booked as waste"
     )
     return Granted(Vanished(wake_at=now), says, IntentState.ABSENT)
+
+
+def absent_of_canceled(batch: Batch, calls: Sequence[Intent], blind: str) -> str | Denied:
+    """Judge the same word about a batch that was canceled while nobody knew whether its `calls` had made one."""
+    if not calls:
+        return Denied(
+            f"batch {batch.id} is {batch.state}, and no call of it is in doubt, so there is nothing to rule on"
+        )
+    if blind:
+        return Denied(f"nothing was changed: {blind}", "say it again when the listing can be looked at")
+    return (
+        f"an operator says that it was never created, so `batchflow retry --only canceled` may ask its {batch.count} requests "
+        f"again. Should it exist after all, {at_most(batch)} is paid twice; it is watched for 48 hours from now"
+    )
 
 
 def another_account(intent: Intent) -> Denied:

@@ -2,15 +2,15 @@
 
     planning   Resumed -> running | draining, CancelWished -> draining, Broke -> failed
     running    Read -> running | draining, Paused -> paused, Resumed -> running, CancelWished -> draining, Broke -> failed
-    draining   Read -> draining, Paused -> paused, Resumed -> draining, CancelWished -> draining, Settled -> done | canceled, Broke -> failed
+    draining   Read -> draining, Paused -> paused, Resumed -> draining, CancelWished -> draining, Settled -> done | canceled, Reawakened -> draining, Broke -> failed
     paused     Read -> paused, Resumed -> running | draining, CancelWished -> draining, Broke -> failed
     failed     Read -> failed, Resumed -> running | draining, CancelWished -> draining, Broke -> failed
-    done       Reawakened -> draining, Replayed -> draining
-    canceled   Reawakened -> draining, Replayed -> draining
+    done       Reawakened -> draining, Replayed -> draining, Surfaced -> draining
+    canceled   Reawakened -> draining, Replayed -> draining, Surfaced -> draining
 
 `read_all` remembers whether a paused run goes back to running or to draining. A wish to cancel is kept in `cancel` until
 every batch is at rest. A pack that was being read while the run was paused, canceled or broken is still committed: its
-rows wait, and nobody reads them again.
+rows wait, and nobody reads them again. `Reawakened` happens to a draining run where `Surfaced` woke it a moment before.
 """
 
 from typing import TypeAlias
@@ -67,6 +67,10 @@ class Replayed(Event, frozen=True):
     """What one of its sinks was given is brought to it again."""
 
 
+class Surfaced(Event, frozen=True):
+    """A batch of it turned up after its end: what was answered is paid for, and is brought home."""
+
+
 class Broke(Event, frozen=True):
     """It cannot go on."""
 
@@ -75,7 +79,7 @@ class Broke(Event, frozen=True):
 
 BY_OPERATOR = Paused("paused by an operator", by_operator=True)
 
-AnyEvent: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Replayed | Broke
+AnyEvent: TypeAlias = Read | Paused | Resumed | CancelWished | Settled | Reawakened | Replayed | Surfaced | Broke
 
 LIVE = frozenset({S.RUNNING, S.DRAINING})
 OPEN = frozenset({S.PLANNING, S.RUNNING, S.DRAINING, S.PAUSED, S.FAILED})
@@ -106,6 +110,7 @@ TABLE: dict[RunState, dict[type[Event], frozenset[RunState]]] = {
         Resumed: frozenset({S.DRAINING}),
         CancelWished: frozenset({S.DRAINING}),
         Settled: frozenset({S.DONE, S.CANCELED}),
+        Reawakened: frozenset({S.DRAINING}),
         Broke: frozenset({S.FAILED}),
     },
     S.PAUSED: {
@@ -120,8 +125,16 @@ TABLE: dict[RunState, dict[type[Event], frozenset[RunState]]] = {
         CancelWished: frozenset({S.DRAINING}),
         Broke: frozenset({S.FAILED}),
     },
-    S.DONE: {Reawakened: frozenset({S.DRAINING}), Replayed: frozenset({S.DRAINING})},
-    S.CANCELED: {Reawakened: frozenset({S.DRAINING}), Replayed: frozenset({S.DRAINING})},
+    S.DONE: {
+        Reawakened: frozenset({S.DRAINING}),
+        Replayed: frozenset({S.DRAINING}),
+        Surfaced: frozenset({S.DRAINING}),
+    },
+    S.CANCELED: {
+        Reawakened: frozenset({S.DRAINING}),
+        Replayed: frozenset({S.DRAINING}),
+        Surfaced: frozenset({S.DRAINING}),
+    },
 }
 
 
@@ -154,7 +167,7 @@ def step(run: Run, event: AnyEvent) -> Run:
             return _next(run, state=S.CANCELED if run.cancel else S.DONE, ended_at=event.at)
         case Reawakened():
             return _next(run, state=S.DRAINING, ended_at=None, cancel=False, why="")
-        case Replayed():  # a canceled run stays one
+        case Replayed() | Surfaced():  # a canceled run stays one
             return _next(run, state=S.DRAINING, ended_at=None)
         case Broke():
             return _next(run, state=S.FAILED, why=event.why)

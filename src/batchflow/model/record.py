@@ -1,6 +1,6 @@
 """What flows from a source to a builder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -64,6 +64,9 @@ class Page(msgspec.Struct, frozen=True):
 
     items: list[Record | Unreadable]
     cursor: Cursor
+    behind: Callable[[int], Cursor | None] | None = None
+    """Gives the cursor behind the first so many items, where there is one. A source that gives an item no more once it is
+    told that it is safe needs that: from the page's beginning, items cannot be counted again."""
 
 
 class Idle(msgspec.Struct, frozen=True):

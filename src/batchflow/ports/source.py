@@ -53,7 +53,8 @@ class Acknowledging(Protocol):
     async def committed(self, keys: list[str]) -> None:
         """Told after the commit that drafted these keys; it may be told twice.
 
-        Everything before the cursor that was read from is safe, too: a process may die before it tells. No keys: the
+        A process may die before it tells: the next one tells the newest keys again before it reads on, but for records that a
+        builder skipped. Everything before the cursor that is read from is safe, too. No keys: the
         source has ended, and everything that it gave is safe. Only after that is its end committed.
         """
         ...

@@ -25,6 +25,7 @@ from batchflow.stages.reject import LANE
 
 RESULTS = "results-"
 REPAIR = ("batchflow doctor --repair",)
+FETCH = "`--repair` fetches the answers again at no cost, as long as the provider has them (29 days)."
 
 
 class Looked(msgspec.Struct):
@@ -140,9 +141,14 @@ def _lost(run: Run, batch: Batch, blob: Blob, error: ObjectDamaged) -> Finding:
     )
 
 
+def without_repair(found: Finding) -> Finding:
+    """Say what is left to do about a thing that `--repair` has tried and cannot mend."""
+    return msgspec.structs.replace(found, sentence=found.sentence.replace(FETCH, f"{COPY}."), say=(), repair=False)
+
+
 def _remedy(run: Run, batch: Batch, blob: Blob) -> tuple[str, tuple[str, ...]]:
     if blob in batch.results and batch.remote:
-        return "`--repair` fetches the answers again at no cost, as long as the provider has them (29 days).", REPAIR
+        return FETCH, REPAIR
     if blob == batch.requests and batch.state is BatchState.DRAFTED and run.state in OPEN:
         cancel = f"batchflow cancel {run.id[:SHORT]}"
         return f"Nothing of it was sent. {COPY}; `{cancel}` ends the run without it.", (cancel,)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from batchflow.machine.cost import cost
+from batchflow.machine.cost import cost, unpriced
 from batchflow.model.money import DOLLAR
 from batchflow.model.result import Answer
 from batchflow.model.state import Batch, Decision, Delivery, Run, Setback
@@ -125,7 +125,7 @@ class Tracker:
         setback = await self._setback(batch, number)
         line, answer = await self._answer(batch, number)
         word = setback.word if setback else answer.word if answer else None
-        paid, listed = self._cost(answer)
+        paid, listed = self._cost(batch, answer)
         usage = answer.usage if answer else None
         return Attempt(
             attempt=row.attempt,
@@ -145,7 +145,7 @@ class Tracker:
             output_tokens=(usage.output_tokens or 0) if usage else 0,
             cost=paid,
             list_cost=listed,
-            arrivals=await self._arrivals(run, batch, number, _fate(setback, answer)),
+            arrivals=await self._arrivals(run, batch, number, setback, _fate(setback, answer)),
         )
 
     async def _setback(self, batch: Batch, number: int) -> Setback | None:
@@ -184,21 +184,24 @@ class Tracker:
             return setback.sample
         return batch.why if setback is not None and answer is None else ""
 
-    def _cost(self, answer: Answer | None) -> tuple[float, float]:
-        price = self._prices.price(answer.model) if answer is not None and answer.word in BILLED else None
-        if price is None or answer is None:
+    def _cost(self, batch: Batch, answer: Answer | None) -> tuple[float, float]:
+        if answer is None or answer.word not in BILLED:
             return 0.0, 0.0
-        paid, listed = cost(price, answer.usage, batch=True)
+        price = self._prices.price(answer.model)
+        paid, listed = cost(price, answer.usage, batch=True) if price else unpriced(batch.reserved, batch.count)
         return paid / DOLLAR, listed / DOLLAR
 
-    async def _arrivals(self, run: Run, batch: Batch, number: int, fate: str) -> tuple[Arrival, ...]:
+    async def _arrivals(
+        self, run: Run, batch: Batch, number: int, setback: Setback | None, fate: str
+    ) -> tuple[Arrival, ...]:
         """Name the parts that this row was in, in the order of the job's sinks; of those that followed a refusal, the last."""
         sinks = shown(run.summary).named()
         order = list(sinks)
         parts = {
             (part.sink, part.generation): part
             async for part in every(self._store, Delivery, {"batch": batch.id})
-            if not part.only or _has(part.only, number)
+            if (not part.only or _has(part.only, number))
+            and part.generation == _generation(setback, sinks.get(part.sink))
         }.values()
         places = sorted(parts, key=lambda part: order.index(part.sink) if part.sink in order else len(order))
         return tuple(_arrival(part, sinks.get(part.sink)) for part in places if _is_seen(sinks.get(part.sink), fate))
@@ -231,6 +234,14 @@ def _fate(setback: Setback | None, answer: Answer | None) -> str:
             return "accepted as it is"
         case None:
             return "good" if answer is not None and answer.word is Word.OK else "under way"
+
+
+def _generation(setback: Setback | None, sink: ShownSink | None) -> int:
+    """Say in which of a sink's parts a row is: rows that died later than their batch was collected came in later ones."""
+    if setback is None or setback.decision is not Decision.DEAD:
+        return 0
+    was_good = setback.word is Word.SINK_ERROR and (sink is None or sink.on != "dead")
+    return 0 if was_good else setback.generation
 
 
 def _is_seen(sink: ShownSink | None, fate: str) -> bool:

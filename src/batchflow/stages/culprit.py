@@ -5,7 +5,9 @@ from types import FrameType
 
 from batchflow.stages.wall import shown
 
-OURS = frozenset({"batchflow", "asyncio", "anyio", "threading"})
+OURS = frozenset({"batchflow", "asyncio", "anyio"})
+WAITING = "threading"
+"""Whoever waits is in this module, we as well as others: it matters who called it."""
 
 
 def frames(thread: int) -> list[FrameType]:
@@ -22,10 +24,14 @@ def culprit(stack: list[FrameType]) -> str:
     """Name the function of others that ours has called, and the line it is at; empty where the innermost code is ours."""
     entered: FrameType | None = None
     for frame in stack:
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] in OURS:
+        if _module(frame) in OURS:
             break
         entered = frame
-    if entered is None:
+    if entered is None or _module(entered) == WAITING:
         return ""
     code = entered.f_code
     return f"{shown(code.co_filename)}:{entered.f_lineno}, in {code.co_qualname}"
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

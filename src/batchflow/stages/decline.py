@@ -4,8 +4,8 @@ They stay where they are, paid for and stored, in a part of their own that waits
 sink again once somebody has mended the target. Sinks of dead letters are told of them like of any other.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import count, islice
 
 from batchflow.machine.batch import Declined, step
 from batchflow.machine.bitmap import bitmap, rows_of
@@ -26,15 +26,18 @@ async def decline(kit: Kit, delivery: Delivery, refused: Sequence[Refusal]) -> l
         return []
     batch = await kit.batch(delivery.batch)
     setbacks = await kit.every(Setback, {"batch": batch.id})
-    steps: list[Step] = [Put(_apart(kit, delivery, batch, refused)), _told(kit, delivery, refused)]
+    number = 1 + max(map(_number, await _siblings(kit, delivery)))
+    steps: list[Step] = [Put(_apart(kit, delivery, batch, refused, number)), _told(kit, delivery, refused)]
     lost = _newly_dead(batch, refused, setbacks)
     if lost:
         generation = 1 + max((setback.generation for setback in setbacks), default=0)
         stepped = step(batch, Declined(good=batch.good - len(lost)))
         steps += [Put(stepped.batch), Count(kit.run, stepped.books)]
-        steps += map(Put, _letters(kit, delivery, batch, lost, generation))
+        told = _told_before(setbacks)
+        steps += map(Put, _letters(kit, delivery, batch, lost, told, generation))
         mourners = [outlet for outlet in kit.parts.outlets if outlet.on == "dead"]
-        steps += deliveries(kit, batch, good=0, dead=len(lost), generation=generation, outlets=mourners)
+        news = sum(one.row not in told for one in lost)
+        steps += deliveries(kit, batch, good=0, dead=news, generation=generation, outlets=mourners)
     return steps
 
 
@@ -46,11 +49,35 @@ def _newly_dead(batch: Batch, refused: Iterable[Refusal], setbacks: Iterable[Set
     return [one for one in refused if one.row not in dead]
 
 
-def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal]) -> Delivery:
+def _told_before(setbacks: Iterable[Setback]) -> dict[int, int]:
+    """Say in which parts sinks of dead letters were told of rows that were refused before, and are not told again."""
+    return {row: one.generation for one in setbacks if one.word is Word.SINK_ERROR for row in rows_of(one.rows)}
+
+
+async def rows_of_part(kit: Kit, delivery: Delivery, batch: Batch) -> frozenset[int] | None:
+    """Name the rows of a part, without those that were parted from it and come in parts of their own; None for all."""
+    apart = {
+        row for one in await _siblings(kit, delivery) if _number(one) > _number(delivery) for row in rows_of(one.only)
+    }
+    mine = frozenset(rows_of(delivery.only)) or None
+    return frozenset(range(batch.count) if mine is None else mine) - apart if apart else mine
+
+
+async def _siblings(kit: Kit, delivery: Delivery) -> Sequence[Delivery]:
+    where = {"batch": delivery.batch, "sink": delivery.sink, "generation": delivery.generation}
+    return await kit.every(Delivery, where)
+
+
+def _number(part: Delivery) -> int:
+    """Tell the parts of one batch, sink and generation apart: 0 is the whole, the others are what was refused of it."""
+    return int(part.id.rpartition("/")[2].partition("~")[2] or 0)
+
+
+def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal], number: int) -> Delivery:
     """Make the part of the refused rows. Its name is a new one: the sink knows the old name as written."""
-    name, _, times = delivery.id.partition("~")
+    whole = delivery.id.rpartition("~")[0] if _number(delivery) else delivery.id
     return Delivery(
-        id=f"{name}~{int(times or 0) + 1}",
+        id=f"{whole}~{number}",
         run=kit.run,
         batch=delivery.batch,
         sink=delivery.sink,
@@ -63,17 +90,30 @@ def _apart(kit: Kit, delivery: Delivery, batch: Batch, refused: Sequence[Refusal
     )
 
 
-def _letters(kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], generation: int) -> Iterable[Setback]:
-    """Write the dead letters down, those of one reason together."""
+def _letters(
+    kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], told: Mapping[int, int], generation: int
+) -> Iterable[Setback]:
+    """Write the dead letters down, those of one reason together that are told of in the same part."""
+    parts: dict[int, list[Refusal]] = {}
+    for one in lost:
+        parts.setdefault(told.get(one.row, generation), []).append(one)
+    numbers = count()
+    for part, refused in parts.items():
+        yield from _letters_of(kit, delivery, batch, refused, part, numbers)
+
+
+def _letters_of(
+    kit: Kit, delivery: Delivery, batch: Batch, lost: Iterable[Refusal], generation: int, numbers: Iterator[int]
+) -> Iterable[Setback]:
     groups: dict[str, list[Refusal]] = {}
     for one in lost:
         groups.setdefault(one.why, []).append(one)
     few = list(islice(groups.values(), REASONS))
     many = [one for group in islice(groups.values(), REASONS, None) for one in group]
-    for number, group in enumerate([*few, many] if many else few):
+    for group in [*few, many] if many else few:
         why = group[0].why if group is not many else f"for one of many reasons, such as: {group[0].why}"
         yield Setback(
-            id=f"{delivery.id}/refused/{number}",
+            id=f"{delivery.id}/refused/{next(numbers)}",
             run=kit.run,
             batch=batch.id,
             attempt=0,

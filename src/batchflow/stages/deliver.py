@@ -19,7 +19,7 @@ from batchflow.model.words import Word
 from batchflow.ports.sink import Part, Receipt, Releasing, Sink, Written
 from batchflow.stages.asked import Beat, asked, let_go, where_of
 from batchflow.stages.context import Row
-from batchflow.stages.decline import decline, strangers
+from batchflow.stages.decline import decline, rows_of_part, strangers
 from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit, On, Outlet
 from batchflow.stages.mend import mend
@@ -46,14 +46,14 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     if delivery is None or delivery.state is not DeliveryState.DUE:
         return
     batch = await kit.batch(delivery.batch)
-    only = frozenset(rows_of(delivery.only)) or None
+    only = await rows_of_part(kit, delivery, batch)
     rows = rows_for(kit, batch, "dead" if delivery.generation else outlet.on, delivery.generation, only)
     try:
         written = await _written(kit, outlet, delivery, batch, rows)
     except (errors.SinkError, errors.PluginError) as error:
         if isinstance(error, errors.PluginHung):
             kit.parts.hung[outlet.name] = error.message
-        await _fail(kit, delivery, error.message, later=error.again is not errors.Again.NEVER)
+        await _fail(kit, delivery, _told(error), later=error.again is not errors.Again.NEVER)
     except errors.ObjectDamaged as damage:
         await _mended(kit, delivery, damage)
     else:
@@ -158,6 +158,12 @@ async def _fail(kit: Kit, delivery: Delivery, why: str, *, later: bool) -> None:
     )
     kind = "part.parked" if parked else "part.failed"
     await kit.commit(Put(failed), kit.event(kind, delivery.id, why))
+
+
+def _told(error: errors.SinkError | errors.PluginError) -> str:
+    """Tell what a sink says is wrong, and what it says to do: whoever resumes the run knows neither."""
+    ours = isinstance(error, errors.PluginError) or not error.hint
+    return error.message if ours else f"{error.message} ({error.hint})"
 
 
 async def settle(kit: Kit, id: str) -> None:

@@ -3,7 +3,7 @@
 The reader keeps its iterator between packs only to spare re-reading; what it has not committed, a restart reads again.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from functools import partial
 from itertools import repeat
 from types import NoneType
@@ -16,7 +16,7 @@ from batchflow.machine.packing import PackLimits, target_rows
 from batchflow.machine.run import Read
 from batchflow.model import errors
 from batchflow.model.change import Count, Put, Step
-from batchflow.model.record import Idle, Page, Position, Record, Skip, Unreadable
+from batchflow.model.record import Cursor, Idle, Page, Position, Record, Skip, Unreadable
 from batchflow.model.state import Batch
 from batchflow.model.words import Word
 from batchflow.ports.builder import BuildError, ByPage
@@ -27,6 +27,7 @@ from batchflow.stages.context import Row, encode_rows
 from batchflow.stages.kit import Kit
 from batchflow.stages.pack import Pack
 from batchflow.stages.reject import Reject, reject
+from batchflow.stages.retell import last_keys
 from batchflow.stages.wall import blame, misgiven, wall
 
 TOKEN_LENGTH = 20
@@ -86,6 +87,7 @@ class Pages:
         self._before = self._after = start.cursor
         self._skip = start.skip
         self._items: list[Item] = []
+        self._behind: Callable[[int], Cursor | None] | None = None
         self._at = 0
         self.ended = False
         self.rest = 0.0
@@ -96,7 +98,8 @@ class Pages:
         """Name the place after the last item taken."""
         if self._at == len(self._items):
             return Position(self._after, self._skip)
-        return Position(self._before, self._at)
+        exact = self._behind(self._at) if self._behind is not None and self._at else None
+        return Position(self._before, self._at) if exact is None else Position(exact)
 
     async def ready(self) -> bool:
         """Fetch the next page if the one at hand is used up; False when there is none (any more, or for now)."""
@@ -118,6 +121,7 @@ class Pages:
             if not isinstance(page, Page):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
                 raise misgiven(self._source, "while it was read", page, "a `Page` of records, or `Idle`")
             self._before, self._items, self._after = self._after, page.items, page.cursor
+            self._behind = page.behind
             self._at = min(self._skip, len(page.items))
             self._skip -= self._at
         return not self.ended
@@ -155,6 +159,11 @@ class Reader:
         source = kit.parts.source
         self._acknowledge = source.committed if isinstance(source, Acknowledging) else None
         self._record_bytes = min(kit.provider.limits().record_bytes, self._params_limit()) - 1  # for its newline
+
+    async def retell(self) -> None:
+        """Tell the source what an earlier process committed, and may have died over telling."""
+        if self._acknowledge and self._since != Position() and (keys := await last_keys(self._kit)):
+            await self._tell(keys)
 
     async def next_pack(self) -> bool:
         """Draft one batch and commit it; False when the source has nothing more.

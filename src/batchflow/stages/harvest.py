@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter, itemgetter
 
 from batchflow.machine.address import LONGEST, split_id
-from batchflow.machine.cost import BATCH_SHARE, token_counts, total
+from batchflow.machine.cost import token_counts, total, unpriced
 from batchflow.model.money import Nano
 from batchflow.model.result import Answer
 from batchflow.model.words import BILLED, Word
@@ -48,7 +48,7 @@ class Harvest:
         self._tokens = frozenset(tokens)
         self._opening = next(iter(self._tokens), "") + "-"
         self._prices = prices
-        self._at_most = reserved // max(count, 1)
+        self._at_most = unpriced(reserved, count)
         """What a row may have cost: booked for an answer that names a model of no known price, so that a budget holds."""
 
     def take(self, answers: Sequence[Answer], order: "array[int]", earlier: "Sequence[array[int]]" = ()) -> None:
@@ -132,8 +132,8 @@ class Harvest:
             price = self._prices.price(model)
             if price is None:
                 money.unpriced.add(model)
-                money.paid += self._at_most * len(usages)
-                money.listed += round(self._at_most * len(usages) / BATCH_SHARE)
+                money.paid += self._at_most[0] * len(usages)
+                money.listed += self._at_most[1] * len(usages)
             else:
                 paid, listed = total(price, usages, batch=True)
                 money.paid += paid

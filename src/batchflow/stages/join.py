@@ -10,7 +10,7 @@ from contextlib import aclosing
 from itertools import groupby
 from operator import attrgetter
 
-from batchflow.machine.cost import costs
+from batchflow.machine.cost import costs, unpriced
 from batchflow.model.blob import Blob
 from batchflow.model.money import Nano
 from batchflow.model.result import Answer, Result
@@ -169,10 +169,11 @@ class Joiner:
     def _costs(self, answers: Sequence[Answer]) -> list[tuple[Nano, Nano]]:
         """Say what each answer would cost if it were billed."""
         told: list[tuple[Nano, Nano]] = []
+        at_most = unpriced(self._batch.reserved, self._batch.count)
         for model, some in groupby(answers, attrgetter("model")):
             usages = [answer.usage for answer in some]
             price = self._kit.prices.price(model)
-            told += costs(price, usages, batch=True) if price is not None else [(0, 0)] * len(usages)
+            told += costs(price, usages, batch=True) if price is not None else [at_most] * len(usages)
         return told
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from batchflow.machine import run as run_machine
 from batchflow.model.change import Change, Entity, Fact, Holding, Note, Put, Step
@@ -95,6 +95,14 @@ class Parts:
         return cast("G", given)
 
 
+class PollDelay(Protocol):
+    """Gives the seconds until a batch of this age is looked at again: those that were reckoned, or a plugin's."""
+
+    def __call__(self, *, age: float, default: float) -> float:
+        """Decide for one batch."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kit:
     """The ports of one run. `now`, `fresh` and `draw` come from the engine, so that tests can rule them."""
@@ -118,6 +126,7 @@ class Kit:
     """Raises when the lease or this boot-clock deadline has passed."""
     boot: Callable[[], float]
     told: Callable[[Event], None]
+    poll_delay: PollDelay
 
     async def commit(self, *change: Step) -> None:
         """Commit under the lease, then tell of the events in it."""

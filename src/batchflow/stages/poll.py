@@ -57,7 +57,7 @@ async def _look(kit: Kit, batch: Batch, remote: RemoteBatch | None) -> None:
     """Hand what the provider says about one batch to the machine."""
     now = kit.now()
     age = now - (batch.submitted_at or now)
-    wake_at = now + next_poll(age, None)
+    wake_at = now + kit.poll_delay(age=age, default=next_poll(age, None))
     note = None
     if remote is None:
         event = _unseen(batch, now, wake_at)

@@ -20,6 +20,7 @@ from batchflow.stages.account import same_account, sees
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
 from batchflow.stages.kit import Kit
+from batchflow.stages.renew import TOKENS
 from batchflow.stages.reopen import look_again
 from batchflow.stages.resolve import resolve
 from batchflow.stages.twins import look_out, meet
@@ -81,6 +82,8 @@ async def _judged(kit: Kit, word: Ruling, evidence: Evidence) -> str | Denied:
     batch = await kit.batch(word.batch)
     own = await _fact(kit, {"token": word.token, "batch": batch.id})
     match word:
+        case Absent() if batch.state is BatchState.CANCELED:
+            return await _absent_after_all(kit, batch, evidence)
         case Absent():
             intent = await kit.store.get(Intent, word.token)
             if intent is not None and not await sees(kit, intent):
@@ -97,6 +100,27 @@ async def _judged(kit: Kit, word: Ruling, evidence: Evidence) -> str | Denied:
             seen = await _sight(kit, word.remote, evidence, {word.token})
             verdict = ruling.adopt(batch, intent, word.token, seen, own, now=kit.now())
     return await _grant(kit, batch, verdict, evidence) if isinstance(verdict, Granted) else verdict
+
+
+async def _absent_after_all(kit: Kit, batch: Batch, evidence: Evidence) -> str | Denied:
+    """Take the word about a batch whose run was canceled before its fate was known: its rows may be asked again then."""
+    blind = await _look(kit, evidence)
+    calls = await kit.store.find(Intent, {"batch": batch.id, "state": IntentState.ABSENT})
+    for call in calls:
+        if not await sees(kit, call):
+            return ruling.another_account(call)
+    verdict = ruling.absent_of_canceled(batch, calls, blind)
+    if isinstance(verdict, Denied):
+        return verdict
+    watched = [
+        Put(msgspec.structs.replace(call, version=call.version + 1, watch_until=kit.now() + WATCH)) for call in calls
+    ]
+    await kit.commit(*watched, _told_by_person(kit, batch, verdict, [call.token for call in calls]))
+    return verdict
+
+
+def _told_by_person(kit: Kit, batch: Batch, says: str, tokens: Sequence[str]) -> Note:
+    return kit.event(f"batch.ruled.{batch.state}", batch.id, says, {TOKENS: list(tokens)})
 
 
 async def _claim(kit: Kit, word: Claim, evidence: Evidence) -> str | Denied:
@@ -117,13 +141,18 @@ async def _claim(kit: Kit, word: Claim, evidence: Evidence) -> str | Denied:
     assert intent is not None
     assert seen.remote is not None
     await meet(kit, intent, seen.remote)
-    return await _met(kit, batch, word.remote)
+    return await _met(kit, batch, intent, word.remote)
 
 
-async def _met(kit: Kit, before: Batch, remote: str) -> str:
+async def _met(kit: Kit, before: Batch, call: Intent, remote: str) -> str:
     """Say what became of a batch that turned up after its call was thought to have made nothing."""
-    after = await kit.batch(before.id)
+    now = await kit.store.get(Intent, call.token)
+    after = await kit.batch((now or call).batch)
     ours = f"{remote} carries a token of batch {before.id}"
+    if after.id != before.id:
+        return (
+            f"{ours}, whose rows had been given up ({before.state}): its answers are taken, and nothing is paid twice"
+        )
     if after.remote == remote:
         return f"{ours}, whose rows were not sent again yet: it is adopted, and nothing is paid twice"
     if after.state in {BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED}:
@@ -160,7 +189,7 @@ async def _grant(kit: Kit, batch: Batch, granted: Granted, evidence: Evidence) -
         Count(kit.run, stepped.books),
         *await _settled(kit, batch, granted.intent, evidence),
         *more,
-        kit.event(f"batch.ruled.{stepped.batch.state}", batch.id, granted.says),
+        _told_by_person(kit, stepped.batch, granted.says, [batch.token]),
     )
     return granted.says
 

@@ -1,8 +1,9 @@
-"""Twins: a batch that was thought never to have been created shows up after its rows were sent again.
+"""Twins: a batch that was thought never to have been created shows up.
 
 This is the one residual risk of paying twice. The late batch is found by its token, never by its count. Where its rows were
-not sent again yet, it simply is the batch. Else the twin that has not finished is canceled, both are collected, the first
-success of each row wins, and the rest is booked as waste.
+not sent again yet, it simply is the batch; where they were given up meanwhile (a run that was canceled, a person's word), its
+answers are taken all the same, for they are paid for. Else the twin that has not finished is canceled, both are collected, the
+first success of each row wins, and the rest is booked as waste.
 """
 
 from array import array
@@ -12,13 +13,15 @@ import msgspec
 
 from batchflow.machine.batch import Deferred, TurnedUp, step
 from batchflow.machine.claims import SLACK, WATCH
+from batchflow.machine.run import OPEN, Surfaced
 from batchflow.model.change import Count, Note, Put, Step
 from batchflow.model.remote import RemoteBatch
-from batchflow.model.state import Batch, BatchState, Entry, Intent, IntentState, Remote
+from batchflow.model.state import Batch, BatchState, Entry, Intent, IntentState, Remote, Setback
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.harvest import Harvest
 from batchflow.stages.kit import Kit
 from batchflow.stages.listing import list_until, result_lines
+from batchflow.stages.renew import heir_of, letters_of, renew
 
 
 async def watched(kit: Kit) -> list[Intent]:
@@ -50,12 +53,16 @@ async def find_twins(kit: Kit, calls: Sequence[Intent], listed: Sequence[RemoteB
     await evidence.read(kit, unknown, by_token.keys())
     for remote in unknown:
         if intent := by_token.get(evidence.tokens.get(remote.id, "")):
-            await meet(kit, intent, remote)
+            now = await kit.store.get(Intent, intent.token)  # another that was met may have moved it
+            await meet(kit, now or intent, remote)
 
 
 async def meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
-    """Note the fact. What can still be joined with its twin is; what comes after the twin was collected is waste."""
+    """Note the fact. What can still be taken, or joined with its twin, is; what comes after the twin was collected is waste."""
     batch = await kit.batch(intent.batch)
+    if letters := await letters_of(kit, batch):
+        await _take_late(kit, batch, letters, intent, remote)
+        return
     fact = Note(Remote(id=remote.id, run=kit.run, batch=batch.id, token=intent.token, at=kit.now(), how="late"))
     met = Put(msgspec.structs.replace(intent, version=intent.version + 1, state=IntentState.ACCEPTED, watch_until=None))
     late = f"{remote.id} was created after all, {kit.now() - intent.at:.0f} s ago"
@@ -96,9 +103,34 @@ async def _take(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> 
     return [Put(stepped.batch), Count(kit.run, stepped.books), *watched]
 
 
+async def _take_late(kit: Kit, batch: Batch, letters: Sequence[Setback], intent: Intent, remote: RemoteBatch) -> None:
+    """Take the answers of rows that were given up, in a new batch that is at the provider already; wake the run for it."""
+    heir = heir_of(kit, batch)
+    stepped = step(
+        heir, TurnedUp(wake_at=kit.now(), token=intent.token, remote=remote.id, expires_at=remote.expires_at)
+    )
+    met = msgspec.structs.replace(
+        intent, version=intent.version + 1, batch=heir.id, state=IntentState.ACCEPTED, watch_until=None
+    )
+    ago = f"{remote.id} was created after all, {kit.now() - intent.at:.0f} s ago"
+    steps: list[Step] = [
+        Note(Remote(id=remote.id, run=kit.run, batch=heir.id, token=intent.token, at=kit.now(), how="late")),
+        Put(met),
+        *await renew(kit, batch, heir, letters, but={intent.token}),
+        Put(msgspec.structs.replace(stepped.batch, submitted_at=intent.at)),
+        Count(kit.run, stepped.books),
+        kit.event(
+            "batch.late", heir.id, f"{ago}: its {batch.count:,} rows had been given up, and what was answered is taken"
+        ),
+    ]
+    if (await kit.current()).state in OPEN:
+        await kit.commit(*steps)
+    else:
+        await kit.step_run(Surfaced(), *steps)
+
+
 async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> list[Step]:
-    """Add up what a batch cost that came too late for anybody to want its answers: nobody else's were paid, if it was canceled."""
-    twice = batch.state is not BatchState.CANCELED
+    """Add up what a batch cost whose rows were asked again, and paid for again, before it turned up."""
     harvest = Harvest(batch.count, {intent.token}, kit.prices)
     lines = result_lines(kit.provider.results(remote.id))
     try:
@@ -119,12 +151,12 @@ async def _waste(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) ->
         output_tokens=money.output_tokens,
         at=kit.now(),
     )
-    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="twice" if twice else "waste", listed=0)
+    lost = msgspec.structs.replace(entry, id=f"{remote.id}/waste", kind="twice", listed=0)
     books = {
         "paid": money.paid,
         "listed": money.listed,
         "waste": money.paid,
-        "twice": money.paid if twice else 0,
+        "twice": money.paid,
         "input_tokens": money.input_tokens,
         "output_tokens": money.output_tokens,
     }

@@ -187,6 +187,21 @@ class SinkContract:
             await check.session(receipt, part("p2", results(5, 5)))
         await check.sees_as_promised(results(0, 10))
 
+    async def test_a_crash_after_every_single_part_loses_and_doubles_nothing_that_was_promised(
+        self, check: "Check"
+    ) -> None:
+        receipt: Receipt | None = None
+        for n in range(4):
+            await check.session(receipt, part(f"p{n}", results(n * 5, 5)))
+            receipt = await check.session(receipt, part(f"p{n}", results(n * 5, 5)))
+        await check.sees_as_promised(results(0, 20))
+
+    async def test_a_redelivered_part_may_come_in_other_chunks(self, check: "Check") -> None:
+        receipt = await check.session(None, part("p1", results(0, 5)))
+        for size in (1, 7, 500):
+            await check.session(receipt, part("p2", results(5, 20), chunk=size))
+        await check.sees_as_promised(results(0, 25))
+
     async def test_a_redelivered_part_may_come_in_another_order(self, check: "Check") -> None:
         receipt = await check.session(None, part("p1", results(0, 5)))
         await check.session(receipt, part("p2", results(5, 20)))
@@ -306,6 +321,30 @@ class SinkContract:
             receipt = await check.session(receipt, part(name, results(n, 1)))
         await check.sees_exactly(results(0, len(names)))
 
+    async def test_chunks_are_asked_for_one_after_the_other_and_to_the_end(self, check: "Check") -> None:
+        rows = Paced(results(0, 60), 6)
+        await check.session(None, Part(name="p1", rows=rows))
+        assert rows.given == 60
+        assert not rows.hurried, "the next chunk was asked for before the last one was there"
+        await check.sees_exactly(results(0, 60))
+
+    async def test_a_part_that_comes_slowly_is_waited_for(self, check: "Check") -> None:
+        sink = await check.opened(None)
+        more, done = anyio.Event(), anyio.Event()
+
+        async def write() -> None:
+            await sink.write(Part(name="p1", rows=_held_back(results(0, 4), more)))
+            done.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(write)
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            assert not done.is_set(), "a receipt was given for rows that had not come yet"
+            more.set()
+        await sink.close()
+        await check.sees_exactly(results(0, 4))
+
     async def test_ten_thousand_rows_go_through_in_chunks(self, check: "Check") -> None:
         await check.session(None, part("p1", results(0, 10_000)))
         await check.sees_exactly(results(0, 10_000))
@@ -335,6 +374,30 @@ class SinkContract:
         await sink.close()
         await check.session(receipts[1], part("p2", results(2, 1)))
         await check.sees_exactly(results(0, 3))
+
+
+class Paced:
+    """The rows of a part, in chunks that take their time; it notes whether anybody asked for two of them at once."""
+
+    def __init__(self, rows: Sequence[Result], size: int) -> None:
+        self._left = _chunks(rows, size)
+        self._busy = False
+        self.given = 0
+        self.hurried = False
+
+    def __aiter__(self) -> "Paced":
+        return self
+
+    async def __anext__(self) -> Sequence[Result]:
+        self.hurried |= self._busy
+        self._busy = True
+        try:
+            await anyio.lowlevel.checkpoint()
+            rows = await anext(self._left)
+        finally:
+            self._busy = False
+        self.given += len(rows)
+        return rows
 
 
 class Check:
@@ -409,6 +472,14 @@ async def _told_of_commit(sink: Sink, receipt: Receipt) -> None:
 async def _empty_chunks() -> AsyncIterator[Sequence[Result]]:
     for _ in range(3):
         yield []
+
+
+async def _held_back(rows: Sequence[Result], more: anyio.Event) -> AsyncIterator[Sequence[Result]]:
+    """Gives half of the rows, and the rest when told."""
+    half = len(rows) // 2
+    yield rows[:half]
+    await more.wait()
+    yield rows[half:]
 
 
 async def _canceling(rows: Sequence[Result], scope: anyio.CancelScope) -> AsyncIterator[Sequence[Result]]:

@@ -20,6 +20,7 @@ from contextlib import aclosing
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from batchflow.model.errors import SourceError
@@ -227,6 +228,28 @@ class SourceContract:
             tracemalloc.stop()
         assert peak < 8_000_000, "16 MB were read; a page or two may be held"
 
+    async def test_no_more_is_read_than_is_asked_for(self, place: Place) -> None:
+        place.fill(given(8000, size=2000))
+        source = place.source()
+        await first_page(source)
+        tracemalloc.start()
+        try:
+            async with aclosing(_closable(source, None)) as pages:
+                await anext(pages)
+                for _ in range(200):
+                    await anyio.lowlevel.checkpoint()
+                _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 8_000_000, "nobody asked for a second page; one or two may be read ahead"
+
+    @pytest.mark.parametrize(
+        "id", ["Grüße 世界 🌍", "a 'quoted' \"id\"", "e\u0301"], ids=["unicode", "quotes", "combining"]
+    )
+    async def test_a_key_comes_through_unchanged(self, place: Place, id: str) -> None:
+        place.fill([{"id": id, "text": "x"}])
+        assert told(await items_of(place.source())) == [{"id": id, "text": "x"}]
+
     @pytest.mark.parametrize(
         "text",
         ["Grüße, 世界 🌍", "two\nlines", "carriage\r\nreturn", 'a "quoted", word; a\ttab', "{{ not.a.template }}", " spaces ", "back\\slash", "e\u0301\u2028\u2029\x85"],
@@ -267,6 +290,14 @@ class SourceContract:
             await first_page(source_of(place))
             gc.collect()
         assert _descriptors() == before
+
+    async def test_a_reading_may_be_closed_twice(self, place: Place) -> None:
+        place.fill(given(3000, size=400))
+        pages = _closable(place.source(), None)
+        await anext(pages)
+        await pages.aclose()
+        await pages.aclose()
+        assert await anext(pages, None) is None
 
     async def test_a_source_can_be_read_after_being_closed_early(self, place: Place) -> None:
         place.fill(given(3000, size=400))

@@ -1,5 +1,6 @@
 """What the file sinks do with a file that is not only theirs."""
 
+import errno
 import fcntl
 import json
 import os
@@ -377,6 +378,12 @@ class TestFullDisk:
         error = cannot_write(Path("/data/out.jsonl"), PermissionError(13, "Permission denied"))
         assert error.message.startswith("cannot write /data/out.jsonl: Permission denied")
         assert "make /data and the file writable" in error.hint
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+    def test_where_there_is_no_room_the_next_step_is_to_make_some(self, number):
+        error = cannot_write(Path("/data/out.jsonl"), OSError(number, os.strerror(number)))
+        assert os.strerror(number) in error.message
+        assert "free some space" in error.hint
 
 
 class TestCsv:

@@ -17,7 +17,7 @@ from batchflow.builtin.stores.sqlite.schema import _bring_forward, _migrations, 
 from batchflow.builtin.stores.sqlite.trouble import explain
 from batchflow.model.change import Put
 from batchflow.model.errors import Bug, SchemaTooNew, StoreUnavailable
-from batchflow.model.state import Lease, Run
+from batchflow.model.state import Delivery, Lease, Run
 from batchflow.testing.samples import RUN, a_run
 
 NEWEST = len(_migrations())
@@ -117,6 +117,40 @@ async def test_a_newer_schema_is_refused_and_untouched(made):
         await sqlite_state(path=made).open()
     assert "Upgrade" in refused.value.hint
     assert contents(made.parent) == before
+
+
+OLDER = ('ALTER TABLE deliveries DROP COLUMN "only"', "PRAGMA user_version = 3")
+
+
+async def test_who_only_looks_reads_an_older_schema_and_leaves_it_as_it_is(made):
+    edit(made, *OLDER)
+    before = contents(made.parent)
+    store = sqlite_state(path=made, looking=True)
+    await store.open()
+    assert [run.id for run in await store.find(Run, {})] == [RUN]
+    assert await store.find(Delivery, {}) == []
+    with pytest.raises(StoreUnavailable):
+        await store.commit((Put(a_run("run-2")),))
+    await store.close()
+    assert contents(made.parent) == before
+    store = sqlite_state(path=made)
+    await store.open()
+    await store.commit((Put(a_run("run-2")),))
+    await store.close()
+    assert contents(made.parent) != before
+
+
+async def test_who_only_looks_reads_what_an_older_driver_has_still_in_its_log(made):
+    edit(made, *OLDER)
+    living = sqlite3.connect(made, isolation_level=None)
+    living.execute("UPDATE runs SET job = 'as the log says'")
+    before = contents(made.parent)
+    store = sqlite_state(path=made, looking=True)
+    await store.open()
+    assert [run.job for run in await store.find(Run, {})] == ["as the log says"]
+    await store.close()
+    assert contents(made.parent) == before
+    living.close()
 
 
 async def test_a_newer_schema_still_in_the_log_of_a_killed_process_is_untouched(made, tmp_path):

@@ -8,8 +8,9 @@ marks could neither be written nor be kept from moving the place.
 import base64
 import re
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -96,7 +97,8 @@ class Sqlite:
                 )
             while found := rows.behind(place):
                 place = Place(begun=True, key=found[-1][rows.key_at])
-                yield Page([self._record(rows, row) for row in found], place.cursor())
+                keys = [row[rows.key_at] for row in found]
+                yield Page([self._record(rows, row) for row in found], place.cursor(), behind=partial(_behind, keys))
 
     def _keyless(self, number: int) -> Unreadable:
         return Unreadable(f"{self._path.name}:{self._key} is null, row {number + 1}", no_key(self._key, None))
@@ -153,6 +155,11 @@ class Sqlite:
             raise SourceError(
                 f"SQLite says of {self._path}: {error}", hint=f"try it by hand: sqlite3 {self._path}"
             ) from error
+
+
+def _behind(keys: Sequence[Any], count: int) -> Cursor | None:
+    """Gives the cursor behind so many rows; None between rows of the same key."""
+    return None if keys[count - 1] == keys[count] else Place(begun=True, key=keys[count - 1]).cursor()
 
 
 def _kind(value: object) -> type:

@@ -9,7 +9,7 @@ ROUTINE = frozenset(
 """What happens for every batch and is told by what follows it."""
 NOTABLE = frozenset(
     {
-        "batch.disowned", "batch.in_doubt", "batch.odd_lines", "batch.overdue", "batch.put_off", "batch.refused", "batch.results_unusable",
+        "batch.disowned", "batch.in_doubt", "batch.late", "batch.odd_lines", "batch.overdue", "batch.put_off", "batch.refused", "batch.results_unusable",
         "batch.twin", "batch.unpriced", "part.failed", "part.parked", "part.refused", "provider.failing", "provider.recovered",
         "records.duplicate", "run.resumed",
     }

@@ -1,12 +1,14 @@
-"""`batchflow plugin list | check | why`: what plugins there are, whether one is sound, and who brings the parts of a job."""
+"""`batchflow plugin list | check | why | new`: what plugins there are, whether one is sound, who brings the parts of a job; a new one."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from batchflow.cli.options import HERE, JobFile, Json, NoPlugins
 
-plugin = App(name="plugin", help="List plugins, check one, or say which part of a job comes from which.")
+plugin = App(
+    name="plugin", help="List plugins, check one, say which part of a job comes from which, or write a new one."
+)
 
 
 @plugin.command(name="list")
@@ -51,3 +53,18 @@ def why(
     from batchflow.cli.plugging import why as tell
 
     return tell(what, json=json, off=no_plugins)
+
+
+@plugin.command
+def new(
+    name: Annotated[str, Parameter(help="What it is called, like `acme-lake`; also the folder that is written.")],
+    /,
+    *,
+    kind: Annotated[
+        Literal["sink", "source", "builder", "check", "retry", "hook"], Parameter(help="What it brings.")
+    ] = "sink",
+) -> int:
+    """Write a package with one part that works, its contract tests, and a job that uses it. Nothing is ever overwritten."""
+    from batchflow.cli.scaffolding import new as write
+
+    return write(name, kind)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
@@ -30,11 +30,17 @@ class Header(NamedTuple):
     """How often the schema was changed: zero means that there is nothing in the file yet."""
 
 
-def open_database(path: Path, patience: float) -> sqlite3.Connection:
-    """Gives a connection to a file of the present schema; whatever is not ours to touch is left as it was."""
+def open_database(path: Path, patience: float, *, looking: bool = False) -> sqlite3.Connection:
+    """Gives a connection to a file of the present schema; whatever is not ours to touch is left as it was.
+
+    Who is only `looking` at a file of an older schema is given a copy of it.
+    """
     migrations = _migrations()
     if _holds_something(path):
-        _refuse_what_is_not_ours(path, _header(path, patience), newest=len(migrations))
+        header = _header(path, patience)
+        _refuse_what_is_not_ours(path, header, newest=len(migrations))
+        if looking and 0 < header.user_version < len(migrations):
+            return _brought_forward_copy(path, patience, migrations)
     else:
         private_folder(path.parent)
         _make_private_file(path)
@@ -46,6 +52,27 @@ def open_database(path: Path, patience: float) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _brought_forward_copy(path: Path, patience: float, migrations: Sequence[str]) -> sqlite3.Connection:
+    """Copies a file into memory and migrates the copy: a driver of the older version may still be at work on the file."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        with closing(_only_to_read(path, patience)) as database:
+            database.backup(copy)
+        _bring_forward(copy, path, migrations)
+        copy.execute("PRAGMA query_only = ON")  # what was written here would be lost without a word
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def _only_to_read(path: Path, patience: float) -> sqlite3.Connection:
+    """Opens a file for reading. Where there is no log nobody writes, and SQLite is told so, for else it makes an empty one."""
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    address = f"file:{quote(str(path.absolute()))}?{how}"
+    return sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None)
 
 
 def _holds_something(path: Path) -> bool:
@@ -70,12 +97,8 @@ def _header(path: Path, patience: float) -> Header:
     """
     if not path.with_name(f"{path.name}-wal").exists():
         return _header_of_bytes(path)
-    address = f"file:{quote(str(path.absolute()))}?mode=ro"
-    database = sqlite3.connect(address, uri=True, timeout=patience, isolation_level=None)
-    try:
+    with closing(_only_to_read(path, patience)) as database:
         return Header(*(_pragma(database, name) for name in Header._fields))
-    finally:
-        database.close()
 
 
 def _header_of_bytes(path: Path) -> Header:

@@ -38,9 +38,10 @@ class OneThread(aiosqlite.Connection):
 class SqliteState:
     """Keeps `ports.state.StateStore` in one file. Any number of processes may have it open; SQLite lets one write."""
 
-    def __init__(self, path: Path, *, patience: float, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, *, patience: float, looking: bool, now: Callable[[], float]) -> None:
         self._path = path
         self._patience = patience
+        self._looking = looking
         self._now = now
         self._tables = tables()
         self._connection: OneThread | None = None
@@ -49,7 +50,7 @@ class SqliteState:
         if self._connection:
             return
         with self._heard_out():
-            database = await run_sync(open_database, self._path, self._patience)
+            database = await run_sync(partial(open_database, self._path, self._patience, looking=self._looking))
             # Opened before it is handed over: a thread of aiosqlite's that fails to connect ends unattended.
             self._connection = OneThread(lambda: database, iter_chunk_size=64)
             await self._connection

@@ -171,6 +171,9 @@ def test_07_is_found_sound_by_whoever_looks_at_it_before_the_night(reader):
     brought = reader.types("plugin", "why", "triage")
     for part in ("claims of claims", "prompt of prompts", "redact of privacy", "by_tier of tenants", "desk of desk"):
         assert f"{part} (plugins/" in brought
+    job = reader.folder / "batchflow.yaml"
+    job.write_text(job.read_text().replace("carry: [tenant, tier]", "carry: [tenant]"))
+    reader.types("validate", exit=3)
     assert reader.was_billed() == 0
 
 

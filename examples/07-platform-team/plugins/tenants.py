@@ -4,8 +4,8 @@ What is worth asking again is a long table, and not ours: the policy that comes 
 of attempts. So trouble with the key or the credit pauses the run for a trial claim too, and buries nothing.
 """
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from batchflow import Plugins
 from batchflow.plugin import Doc, Failure, Register, RetryPolicy, Verdict, hookimpl
@@ -31,6 +31,13 @@ def by_tier(
     """The standard policy, with more or fewer attempts for some tiers."""
     standard = Plugins(entry_points=False).retry("standard")
     return ByTier(standard(attempts=otherwise), {tier: standard(attempts=most) for tier, most in attempts.items()})
+
+
+@hookimpl
+def check_job(job: Any) -> Sequence[str]:
+    """Say what would go wrong unseen: without `tier`, every tenant would be like any other."""
+    blind = job.retry.type == "by_tier" and "tier" not in job.rules.carry
+    return ["retry `by_tier` sees no tiers: write `carry: [tier]` in the source"] if blind else []
 
 
 @hookimpl

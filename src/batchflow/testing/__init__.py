@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchflow.testing.provider import ProviderContract
     from batchflow.testing.retry import RetryContract
     from batchflow.testing.scaled import ScaledClock
-    from batchflow.testing.secrets import SecretsContract
+    from batchflow.testing.secrets import SecretStoreContract
     from batchflow.testing.sink import SinkContract
     from batchflow.testing.source import SourceContract
     from batchflow.testing.state import StateStoreContract
@@ -36,7 +36,7 @@ __all__ = [
     "ProviderContract",
     "RetryContract",
     "ScaledClock",
-    "SecretsContract",
+    "SecretStoreContract",
     "SinkContract",
     "SourceContract",
     "StateStoreContract",
@@ -52,7 +52,7 @@ _HOMES = {
     "ProviderContract": "provider",
     "RetryContract": "retry",
     "ScaledClock": "scaled",
-    "SecretsContract": "secrets",
+    "SecretStoreContract": "secrets",
     "SinkContract": "sink",
     "SourceContract": "source",
     "StateStoreContract": "state",

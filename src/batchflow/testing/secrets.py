@@ -1,6 +1,6 @@
-"""The tests that every secret store must pass: subclass `SecretsContract`, say how a secret is put there, and run pytest.
+"""The tests that every secret store must pass: subclass `SecretStoreContract`, say how a secret is put there, and run pytest.
 
-class TestFolder(SecretsContract):
+class TestFolder(SecretStoreContract):
 @pytest.fixture
 def vault(self, tmp_path):
 return FolderVault(tmp_path)
@@ -68,7 +68,7 @@ class Removable(Protocol):
         ...
 
 
-class SecretsContract:
+class SecretStoreContract:
     """The promises of `ports.secrets`. Give a `vault`."""
 
     @pytest.fixture

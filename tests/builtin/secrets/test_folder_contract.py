@@ -3,7 +3,7 @@
 import pytest
 
 from batchflow.builtin.secrets.folder import folder
-from batchflow.testing import SecretsContract
+from batchflow.testing import SecretStoreContract
 
 
 class Files:
@@ -27,7 +27,7 @@ class Files:
         return folder(path=self.path)
 
 
-class TestFolder(SecretsContract):
+class TestFolder(SecretStoreContract):
     @pytest.fixture
     def vault(self, tmp_path):
         return Files(tmp_path / "secrets")

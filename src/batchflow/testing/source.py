@@ -230,7 +230,7 @@ class SourceContract:
 
     async def test_no_more_is_read_than_is_asked_for(self, place: Place) -> None:
         place.fill(given(8000, size=2000))
-        source = place.source()
+        source = source_of(place)
         await first_page(source)
         tracemalloc.start()
         try:
@@ -248,7 +248,7 @@ class SourceContract:
     )
     async def test_a_key_comes_through_unchanged(self, place: Place, id: str) -> None:
         place.fill([{"id": id, "text": "x"}])
-        assert told(await items_of(place.source())) == [{"id": id, "text": "x"}]
+        assert told(await items_of(source_of(place))) == [{"id": id, "text": "x"}]
 
     @pytest.mark.parametrize(
         "text",
@@ -293,7 +293,7 @@ class SourceContract:
 
     async def test_a_reading_may_be_closed_twice(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        pages = _closable(place.source(), None)
+        pages = _closable(source_of(place), None)
         await anext(pages)
         await pages.aclose()
         await pages.aclose()

@@ -235,7 +235,7 @@ def test_a_second_signal_stops_in_mid_call_and_the_next_run_finds_what_was_sent(
     assert len(shop.lines()) == 4
 
 
-async def test_a_command_that_was_cut_off_names_what_may_be_paid_for(simulate, shop_of, monkeypatch, capsys):
+async def test_a_command_that_was_cut_off_names_what_may_be_paid_for(simulate, shop_of, monkeypatch, capfd):
     shop = shop_of(simulate(speed=1))
     monkeypatch.chdir(shop.folder)
     plugins = plugins_for(Path("batchflow.yaml"))
@@ -243,10 +243,10 @@ async def test_a_command_that_was_cut_off_names_what_may_be_paid_for(simulate, s
     async with AsyncExitStack() as stack:
         opened = await workshop.opened(workshop.file.jobs["triage"], stack)
         await opened.flow.run(opened.job, wait=0)
-        capsys.readouterr()
+        capfd.readouterr()
         code = await tell_endings([Ended(opened=opened, interrupted=True)], json=False)
     assert code == Exit.INTERRUPTED
-    assert "4 requests may be at the provider" in capsys.readouterr().err.splitlines()[-1]
+    assert "4 requests may be at the provider" in capfd.readouterr().err.splitlines()[-1]
 
 
 def test_a_mistake_of_our_own_is_1_with_its_lines(shop, monkeypatch):

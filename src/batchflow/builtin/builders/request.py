@@ -1,7 +1,8 @@
 """From a job's `request:` to a tree of values and slots: which of its texts are templates, and what goes where.
 
 Templates are allowed in `model`, `max_tokens`, `system`, `prompt` and the texts of `messages` (the keys `text`,
-`content` and `data` of a turn or block). Everywhere else a `{{` is just two characters of somebody's tool description.
+`content` and `data` of a turn or block). In tools, schemas and stop sequences a `{{` is
+just two characters; anywhere else `problems` refuses it, for it would be sent as it stands.
 Keys that every record shares come first and the messages last, so that most of a request is one constant run.
 """
 

@@ -30,6 +30,7 @@ from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer, Bad, Result, Usage
 from batchflow.model.state import Binding, Event
+from batchflow.model.target import Target
 from batchflow.model.units import Doc, Dollars, Folder, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
@@ -43,6 +44,7 @@ from batchflow.ports.secrets import Secrets
 from batchflow.ports.sink import (
     Completing,
     Part,
+    Placed,
     PlainPart,
     PlainSink,
     Promise,
@@ -53,7 +55,7 @@ from batchflow.ports.sink import (
     SinkContext,
     Written,
 )
-from batchflow.ports.source import PlainSource, Source
+from batchflow.ports.source import Covering, PlainSource, Source
 
 __all__ = [
     "API",
@@ -71,6 +73,7 @@ __all__ = [
     "ByPage",
     "Check",
     "Completing",
+    "Covering",
     "Cursor",
     "Doc",
     "Dollars",
@@ -94,6 +97,7 @@ __all__ = [
     "Params",
     "Part",
     "Pause",
+    "Placed",
     "PlainPart",
     "PlainSink",
     "PlainSource",
@@ -126,6 +130,7 @@ __all__ = [
     "Source",
     "SourceError",
     "StoreUnavailable",
+    "Target",
     "Unreachable",
     "Unreadable",
     "Usage",

@@ -10,6 +10,7 @@ import anyio
 import msgspec
 
 from batchflow.cli.exits import Exit
+from batchflow.cli.opening import kept
 from batchflow.config.load import Survey, survey
 from batchflow.config.plugging import remarks
 from batchflow.config.whole import look_into
@@ -41,7 +42,7 @@ def validate(
     """Check a job file and say what is wrong with it; `given` holds what the app supplies to factories."""
     try:
         found = survey(file, plugins, env, only=jobs)
-        anyio.run(partial(look_into, found, plugins=plugins, prices=prices, given=given))
+        anyio.run(partial(look_into, found, plugins=plugins, prices=prices, given=given, kept=kept(found, None)))
     except ConfigError as error:
         if not json:
             raise

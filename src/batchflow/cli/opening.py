@@ -19,6 +19,7 @@ from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
 from batchflow.config.load import Survey, load, survey
+from batchflow.config.overlap import kept_for
 from batchflow.config.plugging import remarks
 from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
@@ -30,7 +31,7 @@ from batchflow.model.state import Event, Run
 from batchflow.ports.clock import Clock
 from batchflow.reports.runs import SHORT
 from batchflow.stages.kit import Parts
-from batchflow.stages.overlap import Needed, needed_in
+from batchflow.stages.overlap import Needed
 
 FILE = "batchflow.yaml"
 SUFFIXES = (".yaml", ".yml")
@@ -159,11 +160,8 @@ async def in_one_round(
 
 
 def kept(file: JobFile | Survey, asked: Path | None) -> Sequence[Needed]:
-    """Name what batchflow keeps for the jobs of a file: its state folder, and stores that are elsewhere."""
-    place = beside(file.path, asked=asked, written=file.state)
-    options = [value for part in file.stores.parts.values() for value in part.kwargs.values()]
-    stores = [Needed(path, "what batchflow itself keeps") for path in options if isinstance(path, Path)]
-    return [*needed_in(place, file.path.parent), *stores]
+    """Name what batchflow keeps for the jobs of a file."""
+    return kept_for(file, beside(file.path, asked=asked, written=file.state))
 
 
 def split_words(words: Sequence[str]) -> tuple[Path, list[str]]:

@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from batchflow.config.identity import files_of
-from batchflow.config.job import Component, Draft
+from batchflow.config.job import Component, Draft, JobFile
+from batchflow.config.load import Survey
 from batchflow.config.references import REFERENCE
 from batchflow.extend.facade import Plugins
 from batchflow.model.problem import Problem
 from batchflow.model.target import Target
-from batchflow.stages.overlap import Needed, Written, covers_of, overlaps, targets_of
+from batchflow.stages.overlap import KEPT, Needed, Written, covers_of, needed_in, overlaps, targets_of
 
 PLACES = ("path", "url")
 """What the options are called that say where a sink writes."""
@@ -29,6 +30,13 @@ async def clashes(
         for (outlet, _), overlap in zip(made, found, strict=True)
         if overlap
     ]
+
+
+def kept_for(file: JobFile | Survey, place: Path) -> Sequence[Needed]:
+    """Name what batchflow keeps for the jobs of a file: their state folder, and stores that are elsewhere."""
+    options = [value for part in file.stores.parts.values() for value in part.kwargs.values()]
+    stores = [Needed(path, KEPT) for path in options if isinstance(path, Path)]
+    return [*needed_in(place, file.path.parent), *stores]
 
 
 def _files(job: Draft) -> Iterator[Needed]:

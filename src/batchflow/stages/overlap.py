@@ -19,6 +19,7 @@ from batchflow.stages.wall import misgiven, wall
 
 OWN = ("state.db", "state.db-wal", "state.db-shm", "state.db-journal", "stores.json", "objects", "seen", "spool")
 """What lies in a state folder."""
+KEPT = "what batchflow itself keeps"
 ELSEWHERE = "choose another path"
 NARROWER = (
     "write to another folder, or narrow the pattern of the source: a run would read its own results as new records, "
@@ -78,7 +79,7 @@ def needed_in(state: Path, base: Path) -> Sequence[Needed]:
     """Name what is needed of a state folder: all of it, unless it is the folder of the job as well."""
     is_shared = base.absolute().is_relative_to(state.absolute())
     paths = [state / name for name in OWN] if is_shared else [state]
-    return [Needed(path, "what batchflow itself keeps") for path in paths]
+    return [Needed(path, KEPT) for path in paths]
 
 
 def _covers(source: Covering, target: Target) -> bool:

@@ -40,6 +40,10 @@ class Reader:
         assert process.returncode == exit, out + err
         return out
 
+    def knows(self, variables: dict[str, str]) -> None:
+        """Sets some of the environment."""
+        self._env |= variables
+
     def types_first(self, *words: str) -> None:
         """Types a command where no process has imported anything yet."""
         subprocess.run([BATCHFLOW, *words], cwd=self.folder, env=self._env, capture_output=True, check=True)
@@ -154,6 +158,23 @@ def test_06_uses_the_parts_of_the_plugin(reader):
     fables = (reader.folder / "fables.md").read_text().splitlines()
     assert [line for line in fables if line.startswith("#")] == ["# the heron", "# the mole", "# the magpie"]
     assert reader.was_billed() == 3
+
+
+def test_07_is_found_sound_by_whoever_looks_at_it_before_the_night(reader):
+    """Its own tests, and a night that is killed, are in its folder."""
+    reader.types("prepare.py")
+    desk = {"DESK_URL": "http://desk.internal", "OPS_HOOK": "http://ops.internal"}
+    reader.knows(desk)
+    assert reader.types("plugin", "check").count(": sound") >= 5
+    reader.types("validate")
+    reader.types("plan")
+    brought = reader.types("plugin", "why", "triage")
+    for part in ("claims of claims", "prompt of prompts", "redact of privacy", "by_tier of tenants", "desk of desk"):
+        assert f"{part} (plugins/" in brought
+    job = reader.folder / "batchflow.yaml"
+    job.write_text(job.read_text().replace("carry: [tenant, tier]", "carry: [tenant]"))
+    reader.types("validate", exit=3)
+    assert reader.was_billed() == 0
 
 
 @pytest.mark.parametrize("folder", sorted(EXAMPLES.glob("*/")), ids=lambda folder: folder.name)

@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "config": BELOW_ENGINE | {"engine"},
     "job": BELOW_ENGINE | {"engine", "config"},
     "app": BELOW_ENGINE | {"engine", "config", "job"},
-    "testing": {"model", "ports", "machine", "extend", "builtin", "engine", "plugin"},
+    "testing": {"model", "ports", "machine", "extend", "builtin", "stages", "engine", "plugin"},
     "reports": BELOW_ENGINE | {"engine", "config", "job", "app"},
     "cli": BELOW_ENGINE | {"engine", "config", "job", "app", "reports", "sim", "plugin"},
     "scaffold": {"plugin", "testing", "Plugins"},

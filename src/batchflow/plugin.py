@@ -8,19 +8,24 @@ from batchflow.extend.hooks import Register, hookimpl
 from batchflow.extend.moved import Moved, look_up
 from batchflow.extend.versions import API
 from batchflow.model.blob import Blob, checked_name, is_name
+from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put, Step
 from batchflow.model.errors import (
     BadReply,
     BatchflowError,
+    Locked,
     NoListing,
     NotifyError,
     NotifyRefused,
     ObjectDamaged,
+    OverCap,
     ProviderError,
     Refused,
     ReplyLost,
+    SchemaTooNew,
     SinkError,
     SinkRefused,
     SourceError,
+    Stale,
     StoreUnavailable,
     Unreachable,
 )
@@ -29,13 +34,31 @@ from batchflow.model.notification import Notification
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer, Bad, Result, Usage
-from batchflow.model.state import Binding, Event
+from batchflow.model.state import (
+    COUNTERS,
+    Batch,
+    Binding,
+    Decision,
+    Delivery,
+    DeliveryState,
+    Due,
+    Entry,
+    Event,
+    Intent,
+    Lease,
+    Outlet,
+    Remote,
+    Run,
+    Setback,
+    Wish,
+)
 from batchflow.model.target import Target
 from batchflow.model.units import Doc, Dollars, Folder, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, ByPage, Params
 from batchflow.ports.check import Check, Shaping
+from batchflow.ports.clock import Clock
 from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Outgoing, Provider
@@ -56,13 +79,16 @@ from batchflow.ports.sink import (
     Written,
 )
 from batchflow.ports.source import Covering, PlainSource, Source
+from batchflow.ports.state import StateStore
 
 __all__ = [
     "API",
+    "COUNTERS",
     "Accept",
     "Answer",
     "Bad",
     "BadReply",
+    "Batch",
     "BatchflowError",
     "Binding",
     "Blob",
@@ -71,28 +97,46 @@ __all__ = [
     "BuildError",
     "Builder",
     "ByPage",
+    "Cap",
+    "Change",
     "Check",
+    "Clock",
     "Completing",
+    "Count",
     "Covering",
     "Cursor",
+    "Decision",
+    "Delivery",
+    "DeliveryState",
     "Doc",
     "Dollars",
+    "Due",
+    "Entity",
+    "Entry",
     "Event",
+    "Fact",
     "Failure",
     "Folder",
     "GiveUp",
     "Given",
+    "Holding",
     "Idle",
+    "Intent",
+    "Lease",
     "Limits",
     "ListPage",
+    "Locked",
     "Mendable",
     "NoListing",
+    "Note",
     "Notification",
     "Notifier",
     "NotifyError",
     "NotifyRefused",
     "ObjectDamaged",
     "Outgoing",
+    "Outlet",
+    "OverCap",
     "Page",
     "Params",
     "Part",
@@ -106,20 +150,25 @@ __all__ = [
     "Promise",
     "Provider",
     "ProviderError",
+    "Put",
     "Receipt",
     "Record",
     "Refusal",
     "Refused",
     "Register",
     "Releasing",
+    "Remote",
     "RemoteBatch",
     "ReplyLost",
     "Result",
     "Retry",
     "RetryPolicy",
+    "Run",
+    "SchemaTooNew",
     "Seconds",
     "Secret",
     "Secrets",
+    "Setback",
     "Shaping",
     "Sink",
     "SinkContext",
@@ -129,6 +178,9 @@ __all__ = [
     "Skip",
     "Source",
     "SourceError",
+    "Stale",
+    "StateStore",
+    "Step",
     "StoreUnavailable",
     "Target",
     "Unreachable",
@@ -136,6 +188,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Weight",
+    "Wish",
     "Word",
     "Written",
     "checked_name",

@@ -1,5 +1,7 @@
 """Plugins of a job file, as the command line sees them: found, contained, listed, checked, kept out."""
 
+import re
+
 import pytest
 
 from batchflow.cli.exits import Exit
@@ -277,3 +279,48 @@ def test_a_sink_stuck_in_a_thread_keeps_neither_the_other_job_nor_the_process(sh
     (shop.folder / "plugins" / "house.py").write_text(LAKE)
     assert shop("resume", "triage").code == Exit.DELIVERED
     assert shop.asked == 8
+
+
+DESK = '''
+from typing import Annotated
+
+from batchflow.plugin import Doc, hookimpl
+
+
+def desk(*, drawer: Annotated[str, Doc("Which drawer.")]) -> str:
+    """A text from the desk."""
+    return f"{drawer}: {{{{ text }}}}"
+
+
+class Safe:
+    def find(self, name):
+        return "hunter2"
+
+
+def safe() -> Safe:
+    """A safe."""
+    return Safe()
+
+
+@hookimpl
+def register_loaders(register):
+    register("desk", desk)
+
+
+@hookimpl
+def register_secrets(register):
+    register("safe", safe)
+'''
+
+
+def test_why_names_what_lies_beneath_a_job_too(shop, house):
+    house("[./plugins/*.py]\nsecrets: {safe: {}}\nstate: {objects: {type: folder, path: blobs}}", house=LAKE, desk=DESK)
+    job = shop.folder / "batchflow.yaml"
+    job.write_text(re.sub(r'prompt: "[^"]*"', "prompt: {load: desk, drawer: top}", job.read_text()))
+    [told] = shop("plugin", "why", "triage", "--json").facts
+    parts = {one["part"]: (one["type"], one["by"]) for one in told["parts"] + told["shared"]}
+    assert parts["request, load"] == ("desk", "desk (plugins/desk.py)")
+    assert parts["secrets safe"] == ("safe", "desk (plugins/desk.py)")
+    assert parts["objects"] == ("folder", "batchflow.builtin")
+    assert parts["state"] == ("sqlite", "batchflow.builtin")
+    assert "secrets safe" in shop("plugin", "why", "triage").out

@@ -73,9 +73,10 @@ async def test_a_sink_that_stays_ill_parks_its_parts_while_the_other_goes_on(ben
 
 async def test_an_error_that_time_does_not_mend_parks_at_once(bench):
     bench.simulate()
-    never = SinkRefused("no such column")
+    never = SinkRefused("no such column", hint="add it")
     report = await bench.run(bench.job(10, sinks=sinks(bench, Ill(1000, never))))
     assert report.run.state is RunState.PAUSED
+    assert "no such column (add it)" in report.run.why
     assert not bench.told("part.failed")
     async with bench.flow() as flow:
         (part,) = await parts_due(flow.store, report.run.id)

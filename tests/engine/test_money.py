@@ -53,12 +53,24 @@ async def test_a_budget_that_is_used_up_pauses_and_a_larger_one_goes_on(bench):
     bench.check(report, good=200)
 
 
-async def test_under_a_budget_nothing_is_sent_to_a_model_of_no_known_price(bench):
+def mostly_known(record):
+    """A request to a model of a known price, but for one record."""
+    model = "brand-new" if record["id"] == "k30" else "claude-haiku-4-5"
+    return {"model": model, "max_tokens": 300, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+async def test_a_model_of_no_known_price_pauses_a_run_with_a_budget_when_all_that_was_sent_has_come_home(bench):
     bench.simulate()
-    request = {"model": "brand-new", "max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]}
-    with pytest.raises(RunRefused, match="no price is known for model `brand-new`, so the budget"):
-        await bench.run(bench.job(20, request=lambda _: request, rules=rules(budget=DOLLAR)))
-    assert bench.sim.stats()["creates"] == 0
+    small = rules(max_requests=10, budget=DOLLAR)
+    for _ in range(2):  # going on changes nothing, and pays for nothing twice
+        report = await bench.run(bench.job(60, request=mostly_known, rules=small))
+        assert report.run.state is RunState.PAUSED
+        assert "no price is known for model `brand-new`, so the budget" in report.run.why
+        assert report.books["in_flight"] == report.books["collected"] == report.books["reserved"] == 0
+        assert report.books["delivered"] == report.books["rows"] == len(bench.good) > 0
+    assert bench.sim.stats()["requests_accepted"] == report.books["delivered"] <= 30
+    report = await bench.run(bench.job(60, request=mostly_known, rules=rules(max_requests=10)))
+    bench.check(report, good=59, dead=1)  # the simulator knows no such model either
 
 
 class Nameless:

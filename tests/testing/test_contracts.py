@@ -1,9 +1,14 @@
 """The suites are only worth something if they fail: each is shown stores that break one promise."""
 
+import ast
+import inspect
+
 import anyio
 import pytest
 from hypothesis import Phase, find, settings
 
+from batchflow import plugin
+from batchflow.builtin.stores import memory
 from batchflow.builtin.stores.memory import MemoryBlobs, MemoryState
 from batchflow.model.change import Change, Count, Note
 from batchflow.testing import BlobStoreContract, ManualClock, StateStoreContract
@@ -85,3 +90,15 @@ def test_what_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = batchflow.testing.Nonsense
     assert all(hasattr(batchflow.testing, name) for name in batchflow.testing.__all__)
+
+
+def test_a_store_can_be_written_with_what_plugins_import():
+    tree = ast.parse(inspect.getsource(memory))
+    needed = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(("batchflow.model", "batchflow.ports"))
+        for alias in node.names
+    }
+    assert {"Change", "Lease", "Clock"} <= needed <= set(plugin.__all__)
+    assert {"StateStore", "Stale", "OverCap", "Locked", "SchemaTooNew", "StoreUnavailable"} <= set(plugin.__all__)

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import anyio._backends._asyncio  # what else each fork would load for itself
 from batchflow_parquet.sink import parquet
-from gallows import watch
+from deeds import watch
 from lakes import answered, named, numbered
 
 from batchflow.testing.sink import context, receipt_of

@@ -81,7 +81,7 @@ class Story:
     def run(self, deed=0):
         """Types `batchflow run` in a process that may be killed at something it does to the lake."""
         with (self.folder / "log").open("a") as log:
-            command = [sys.executable, HERE / "gallows.py", str(self.folder / "lake"), str(deed), "run", "--json"]
+            command = [sys.executable, HERE / "deeds.py", str(self.folder / "lake"), str(deed), "run", "--json"]
             env = os.environ | {"DEEDS": str(self.folder / "deeds")}
             ended = subprocess.run(command, cwd=self.folder, stdout=log, stderr=log, env=env, check=False).returncode
         assert ended in {0, -signal.SIGKILL}, (self.folder / "log").read_text()

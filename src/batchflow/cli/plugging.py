@@ -9,10 +9,12 @@ from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import split_words
 from batchflow.cli.output import data, facts
-from batchflow.config.job import Component, Draft
-from batchflow.config.load import survey
+from batchflow.config.job import Draft
+from batchflow.config.load import Survey, survey
+from batchflow.config.loading import loaders_of
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
+from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
 from batchflow.extend.offers import Offer, Origin
 from batchflow.extend.soundness import faults_of
@@ -59,6 +61,8 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     parts: tuple[Brought, ...]
     hooks: tuple[str, ...]
+    shared: tuple[Brought, ...] = ()
+    """What all jobs of the file have in common: its stores, of state, of objects, of secrets."""
 
 
 def tell_all(file: Path, *, json: bool, off: bool) -> Exit:
@@ -96,13 +100,15 @@ def why(words: Sequence[str], *, json: bool, off: bool) -> Exit:
     file, names = split_words(words)
     plugins = plugins_for(file, off=off)
     read = survey(file, plugins, Keyless(), only=names)
-    told = [_why(job, plugins) for job in read.drafts.values()]
+    shared = tuple(_shared(read, plugins))
+    told = [_why(job, plugins, shared) for job in read.drafts.values()]
     if json:
         facts(told)
     for job in () if json else told:
         data(job.job)
-        width = max((len(one.part) for one in job.parts), default=0)
-        for one in job.parts:
+        parts = (*job.parts, *job.shared)
+        width = max((len(one.part) for one in parts), default=0)
+        for one in parts:
             instead = f", in place of {' and '.join(one.instead_of)}" if one.instead_of else ""
             data(f"  {one.part:<{width}}  {one.type} of {one.by}{instead}")
         for hook in job.hooks:
@@ -178,12 +184,12 @@ def _is_meant(by: Origin, name: str) -> bool:
     return name in {by.plugin, by.distribution} if name else by.plugin != BOX
 
 
-def _why(job: Draft, plugins: Plugins) -> Why:
+def _why(job: Draft, plugins: Plugins, shared: tuple[Brought, ...]) -> Why:
     hooks = [f"{hook} of {one.by}" for one in plugins.taken for hook in one.hooks]
-    return Why(job=job.name, parts=tuple(_parts(job)), hooks=tuple(hooks))
+    return Why(job=job.name, parts=tuple(_parts(job, plugins)), hooks=tuple(hooks), shared=shared)
 
 
-def _parts(job: Draft) -> Iterator[Brought]:
+def _parts(job: Draft, plugins: Plugins) -> Iterator[Brought]:
     single = (
         ("source", job.source),
         ("request", job.builder),
@@ -192,15 +198,26 @@ def _parts(job: Draft) -> Iterator[Brought]:
     )
     for part, component in single:
         if component is not None:
-            yield _brought(part, component)
+            yield _brought(part, component.offer)
+            for loader in dict.fromkeys(loaders_of(component.kwargs)):
+                yield _brought(f"{part}, load", plugins.offer(Kind.LOADER, loader))
     for outlet in job.sinks:
-        yield _brought(f"sink {outlet.name}", outlet.sink)
+        yield _brought(f"sink {outlet.name}", outlet.sink.offer)
     if job.provider is not None:
-        yield _brought("provider", job.provider)
+        yield _brought("provider", job.provider.offer)
     for heed in job.notify:
-        yield _brought(f"notifier {heed.name}", heed.notifier)
+        yield _brought(f"notifier {heed.name}", heed.notifier.offer)
 
 
-def _brought(part: str, component: Component) -> Brought:
-    offer = component.offer
+def _shared(read: Survey, plugins: Plugins) -> Iterator[Brought]:
+    stores = read.stores.parts
+    yield _brought("state", stores["store"].offer if "store" in stores else plugins.offer(Kind.STATE_STORE, "sqlite"))
+    yield _brought(
+        "objects", stores["objects"].offer if "objects" in stores else plugins.offer(Kind.BLOB_STORE, "folder")
+    )
+    for name, store in read.secrets.items():
+        yield _brought(f"secrets {name}", store.offer)
+
+
+def _brought(part: str, offer: Offer) -> Brought:
     return Brought(part=part, type=offer.name, by=str(offer.by), instead_of=tuple(map(str, offer.instead_of)))

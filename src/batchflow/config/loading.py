@@ -4,7 +4,7 @@ It is loaded when the job file is read and never again, and what came is part of
 the job's identity, and a prompt that was changed at its source in the middle of a run is refused like a changed file.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +26,21 @@ LOADED = "loaded"
 def loads(value: Any) -> bool:
     """Tell whether a value names a loader."""
     return isinstance(value, dict) and isinstance(cast("dict[str, Any]", value).get(LOAD), str)
+
+
+def loaders_of(options: Any) -> Iterator[str]:
+    """Name the loaders that gave texts of these options."""
+    match options:
+        case {"loaded": str(), "from": str() as loader}:
+            yield loader
+        case dict():
+            for value in cast("dict[str, Any]", options).values():
+                yield from loaders_of(value)
+        case list():
+            for value in cast("list[Any]", options):
+                yield from loaders_of(value)
+        case _:
+            return
 
 
 class Loading:

@@ -87,6 +87,8 @@ class Driver:
         self._evidence = Evidence()
         self._begun_at_rest: set[str] = set()
         """Parts whose delivery was begun while the run rested: each is tried once, and waits for nothing."""
+        self._stuck = ""
+        """Why no more can be packed; what is in flight comes home all the same."""
         parts = kit.parts
         asked = (parts.source, *(outlet.sink for outlet in parts.outlets))
         self._watchdog = Watchdog(parts.name, asked, self)
@@ -142,7 +144,9 @@ class Driver:
                 started = await self._start_due(run, tasks)
             elif not self._stopping and not run.by_operator:
                 started = await self._deliver_collected(tasks)
-            if not self._hands and (self._stopping or run.state not in LIVE or await close(self._kit, run)):
+            if not self._hands and (
+                self._stopping or run.state not in LIVE or await close(self._kit, run, self._stuck)
+            ):
                 return False
         except (errors.Stale, errors.IllegalTransition) as error:
             await self._outdated(error)
@@ -290,7 +294,7 @@ class Driver:
             limit *= 8
 
     def _start_reading(self, run: Run, tasks: TaskGroup, moving: Mapping[str, Batch]) -> None:
-        if run.state is not RunState.RUNNING or self._reader is None or "read" in self._hands:
+        if run.state is not RunState.RUNNING or self._reader is None or "read" in self._hands or self._stuck:
             return
         if self._clock.now() < self._reader.resting_until:
             return
@@ -306,6 +310,8 @@ class Driver:
             return
         if run.cancel:
             self._start(tasks, "repack", partial(cancel_waiting, self._kit))
+            return
+        if self._stuck:
             return
         flying = await self._kit.store.find(Batch, {"run": run.id, "state": MOVING_STATES}, limit=1)
         rules = self._kit.parts.rules
@@ -384,6 +390,8 @@ class Driver:
                     self._lost(error)
                 case errors.IllegalTransition() if not await self._lease.renew(self._lost):
                     return  # Somebody else has taken it further; no mistake of ours.
+                case errors.Unpriced():
+                    self._stuck = f"{error.message}. {error.hint}"
                 case errors.PluginError():
                     await self._broke(of_job(self._kit.parts.name, error))
                 case errors.BatchflowError():

@@ -25,6 +25,7 @@ from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
+from batchflow.ports.secrets import Secrets
 from batchflow.ports.sink import Sink
 from batchflow.ports.source import Source
 
@@ -140,6 +141,14 @@ class Plugins:
     def notifier(self, name: str) -> Callable[..., Notifier]:
         """Give the factory of a notifier."""
         return self.offer(Kind.NOTIFIER, name).load()
+
+    def loader(self, name: str) -> Callable[..., str]:
+        """Find a loader of texts."""
+        return self.offer(Kind.LOADER, name).load()
+
+    def secret_store(self, name: str) -> Callable[..., Secrets]:
+        """Find the factory of a secret store."""
+        return self.offer(Kind.SECRET_STORE, name).load()
 
     def commands(self) -> Mapping[str, Factory]:
         """Give all command line verbs, by name."""

@@ -8,6 +8,7 @@
           PluginRaised      it raised something: that may pass
           PluginHung        it did not come back in time, and was given up
         RunRefused        the run may not start, or not like this
+          Unpriced          a budget cannot be kept: the run pauses when all that is in flight has come home
       ProviderError     the API's side of the story
         Refused           definite: nothing was created by this call
           NoListing         there is no listing of batches at this provider
@@ -108,6 +109,10 @@ class PluginHung(PluginError):
 
 class RunRefused(UserError):
     """The run may not start, or not like this."""
+
+
+class Unpriced(RunRefused):
+    """A request names a model of no known price, and the job has a budget."""
 
 
 class ProviderError(BatchflowError):

@@ -19,8 +19,14 @@ MOVING_STATES = [state for state in BatchState if state not in TERMINAL | {Batch
 """States of batches for which there is something to do, now or later."""
 
 
-async def close(kit: Kit, run: Run) -> bool:
-    """Call the run done, or pause it because a person must decide; False while there is anything left to do."""
+async def close(kit: Kit, run: Run, stuck: str = "") -> bool:
+    """Call the run done, or pause it because a person must decide; False while there is anything left to do.
+
+    `stuck` says why no more can be packed: then what is in flight comes home first.
+    """
+    if stuck and await _has_landed(kit):
+        await kit.pause(stuck)
+        return True
     if not run.read_all or not await _at_rest(kit):
         return False
     if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}):
@@ -56,7 +62,12 @@ async def _completed(kit: Kit) -> str:
 
 async def _at_rest(kit: Kit) -> bool:
     """Tell whether no batch moves, no row waits to be asked again and no part can be delivered."""
-    if await kit.store.find(Batch, {"run": kit.run, "state": MOVING_STATES}, limit=1) or await waiting(kit):
+    return not await waiting(kit) and await _has_landed(kit)
+
+
+async def _has_landed(kit: Kit) -> bool:
+    """Tell whether no batch moves and no part can be delivered."""
+    if await kit.store.find(Batch, {"run": kit.run, "state": MOVING_STATES}, limit=1):
         return False
     return not await kit.store.find(Delivery, {"run": kit.run, "state": DeliveryState.DUE}, limit=1)
 

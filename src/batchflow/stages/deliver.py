@@ -53,7 +53,7 @@ async def deliver(kit: Kit, id: str, outlet: Outlet) -> None:
     except (errors.SinkError, errors.PluginError) as error:
         if isinstance(error, errors.PluginHung):
             kit.parts.hung[outlet.name] = error.message
-        await _fail(kit, delivery, error.message, later=error.again is not errors.Again.NEVER)
+        await _fail(kit, delivery, _told(error), later=error.again is not errors.Again.NEVER)
     except errors.ObjectDamaged as damage:
         await _mended(kit, delivery, damage)
     else:
@@ -158,6 +158,12 @@ async def _fail(kit: Kit, delivery: Delivery, why: str, *, later: bool) -> None:
     )
     kind = "part.parked" if parked else "part.failed"
     await kit.commit(Put(failed), kit.event(kind, delivery.id, why))
+
+
+def _told(error: errors.SinkError | errors.PluginError) -> str:
+    """Tell what a sink says is wrong, and what it says to do: whoever resumes the run knows neither."""
+    ours = isinstance(error, errors.PluginError) or not error.hint
+    return error.message if ours else f"{error.message} ({error.hint})"
 
 
 async def settle(kit: Kit, id: str) -> None:

@@ -26,6 +26,13 @@ class Lane:
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do this when the calls before it are done. Whoever is cancelled does not wait for it."""
+        return await self._put(work)
+
+    def later(self, work: Callable[[], object]) -> None:
+        """Do this when the calls before it are done, and tell nobody."""
+        self._put(work).cancel()
+
+    def _put(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         if self._calls is None:
             self._calls = SimpleQueue()
             self._thread = threading.Thread(target=_work, args=(self._calls,), name="batchflow lane", daemon=True)
@@ -34,7 +41,7 @@ class Lane:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._calls.put((work, loop, future))
-        return await future
+        return future
 
     def where(self) -> str:
         """Say where in code of others the thread is now; empty where it is not."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from batchflow.machine.cost import reserve
-from batchflow.model.errors import RunRefused
+from batchflow.model.errors import Unpriced
 from batchflow.model.money import Nano, dollars
 from batchflow.model.remote import Weight
 from batchflow.model.state import Batch
@@ -51,9 +51,9 @@ class Pack:
     def _reservation(self, weight: Weight) -> Nano:
         price, budget = self._kit.prices.price(weight.model), self._kit.parts.rules.budget
         if price is None and budget is not None:
-            raise RunRefused(
+            raise Unpriced(
                 f"no price is known for model `{weight.model}`, so the budget of {dollars(budget)} cannot be kept. Nothing of "
-                "this batch was sent",
+                "the batch that asks it was sent; what was sent before has come home",
                 hint="check the model's spelling, take `budget` out, or install a plugin that brings its price "
                 "(`register_prices`); then run it again",
             )

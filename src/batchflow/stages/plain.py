@@ -81,8 +81,16 @@ class PlainSource(_Plain):
                 yield page
             return
         left: Iterator[Page | Idle] = iter(pages)
-        while page := await self._lane.run(partial(_some, left, 1)):
-            yield page[0]
+        close = getattr(left, "close", _nothing)  # in its thread: what it opened there may refuse any other
+        try:
+            while page := await self._lane.run(partial(_some, left, 1)):
+                yield page[0]
+        except GeneratorExit:
+            await self._lane.run(close)
+            raise
+        except asyncio.CancelledError:
+            self._lane.later(close)  # it may be stuck, and nobody waits for it
+            raise
 
     async def fingerprint(self) -> str | None:
         """As the source itself says."""
@@ -169,6 +177,10 @@ class _Rows:
         if self._fetching is not None and not self._fetching.done():
             self._fetching.cancel()
             await asyncio.wait({self._fetching})
+
+
+def _nothing() -> None:
+    """Stands for the `close` of what has none."""
 
 
 def _some(left: Iterator[Any], most: int) -> list[Any]:

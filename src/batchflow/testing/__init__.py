@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from batchflow.testing.builder import BuilderContract
     from batchflow.testing.check import CheckContract
     from batchflow.testing.clock import ManualClock
+    from batchflow.testing.loader import LoaderContract
+    from batchflow.testing.notifier import NotifierContract
     from batchflow.testing.provider import ProviderContract
     from batchflow.testing.retry import RetryContract
     from batchflow.testing.scaled import ScaledClock
+    from batchflow.testing.secrets import SecretStoreContract
     from batchflow.testing.sink import SinkContract
     from batchflow.testing.source import SourceContract
     from batchflow.testing.state import StateStoreContract
@@ -27,10 +30,13 @@ __all__ = [
     "BlobStoreContract",
     "BuilderContract",
     "CheckContract",
+    "LoaderContract",
     "ManualClock",
+    "NotifierContract",
     "ProviderContract",
     "RetryContract",
     "ScaledClock",
+    "SecretStoreContract",
     "SinkContract",
     "SourceContract",
     "StateStoreContract",
@@ -40,10 +46,13 @@ _HOMES = {
     "BlobStoreContract": "blobs",
     "BuilderContract": "builder",
     "CheckContract": "check",
+    "LoaderContract": "loader",
     "ManualClock": "clock",
+    "NotifierContract": "notifier",
     "ProviderContract": "provider",
     "RetryContract": "retry",
     "ScaledClock": "scaled",
+    "SecretStoreContract": "secrets",
     "SinkContract": "sink",
     "SourceContract": "source",
     "StateStoreContract": "state",

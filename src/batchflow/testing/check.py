@@ -35,15 +35,14 @@ class CheckContract:
 
     @pytest.fixture
     def bad(self) -> list[Result]:
-        """Results that the check refuses."""
+        """Results that the check refuses; none where it only changes what passes, such as one that redacts."""
         raise NotImplementedError("give a `bad` fixture")
 
     def test_it_is_a_check(self, check: Check) -> None:
         assert isinstance(check, Check)
 
-    def test_there_are_results_of_both_kinds_to_judge_it_by(self, good: list[Result], bad: list[Result]) -> None:
+    def test_there_are_results_to_judge_it_by(self, good: list[Result]) -> None:
         assert good
-        assert bad
 
     def test_a_good_result_passes(self, check: Check, good: list[Result]) -> None:
         assert all(isinstance(check.check(result), Result) for result in good)

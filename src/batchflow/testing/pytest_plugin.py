@@ -6,6 +6,18 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"batchflow.testing.{kit}"
-        for kit in ("blobs", "builder", "check", "provider", "retry", "sink", "source", "state")
+        for kit in (
+            "blobs",
+            "builder",
+            "check",
+            "loader",
+            "notifier",
+            "provider",
+            "retry",
+            "secrets",
+            "sink",
+            "source",
+            "state",
+        )
     )
 )

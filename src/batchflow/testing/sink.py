@@ -30,10 +30,11 @@ import pytest
 from batchflow.model.errors import SinkError
 from batchflow.model.result import Result, Usage
 from batchflow.model.words import Word
-from batchflow.ports.sink import Part, Receipt, Releasing, Sink, SinkContext, Written
+from batchflow.ports.sink import Part, PlainSink, Receipt, Releasing, Sink, SinkContext, Written
+from batchflow.stages.plain import awaited_sink
 
 Row: TypeAlias = tuple[str, str]
-MakeSink: TypeAlias = Callable[[], Sink]
+MakeSink: TypeAlias = Callable[[], Sink | PlainSink]
 ReadBack: TypeAlias = Callable[[], Awaitable[Sequence[Row]]]
 
 HARD_TEXTS = (
@@ -125,13 +126,13 @@ class SinkContract:
         assert make_sink().promise in {"receipt", "keyed", "at_least_once"}
 
     async def test_it_is_a_sink_and_making_it_touches_nothing(self, make_sink: MakeSink, read_back: ReadBack) -> None:
-        assert isinstance(make_sink(), Sink)
-        assert isinstance(make_sink(), Sink)
-        await _opened_and_closed(make_sink())
+        assert isinstance(awaited_sink(make_sink()), Sink)
+        assert isinstance(awaited_sink(make_sink()), Sink)
+        await _opened_and_closed(awaited_sink(make_sink()))
         assert list(await read_back()) == []
 
     async def test_a_part_is_there_once_its_receipt_is_given(self, make_sink: MakeSink, read_back: ReadBack) -> None:
-        sink = make_sink()
+        sink = awaited_sink(make_sink())
         await sink.open(context(), None)
         await sink.write(part("p1", results(0, 3)))
         seen = list(await read_back())
@@ -349,7 +350,7 @@ class SinkContract:
         await check.sees_exactly(results(0, 10_000))
 
     async def test_it_can_be_closed_twice_and_without_being_opened(self, make_sink: MakeSink, check: "Check") -> None:
-        await make_sink().close()
+        await awaited_sink(make_sink()).close()
         sink = await check.opened(None)
         await sink.write(part("p1", results(0, 1)))
         await sink.close()
@@ -358,7 +359,7 @@ class SinkContract:
 
     async def test_a_receipt_that_it_never_gave_breaks_nothing(self, check: "Check", make_sink: MakeSink) -> None:
         receipt = await check.session(None, part("p1", results(0, 2)))
-        sink = make_sink()
+        sink = awaited_sink(make_sink())
         with suppress(SinkError):
             await sink.open(context(fresh=False), {"never": "given"})
         await sink.close()
@@ -408,7 +409,7 @@ class Check:
 
     async def opened(self, last: Receipt | None) -> Sink:
         """Opens a new sink object, as a new process would."""
-        sink = self._make_sink()
+        sink = awaited_sink(self._make_sink())
         await sink.open(context(fresh=last is None), last)
         return sink
 

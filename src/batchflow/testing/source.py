@@ -25,7 +25,8 @@ import pytest
 
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor, Idle, Page, Record, Unreadable
-from batchflow.ports.source import Acknowledging, Described, Source
+from batchflow.ports.source import Acknowledging, Described, PlainSource, Source
+from batchflow.stages.plain import awaited_source
 
 Given: TypeAlias = Mapping[str, str]
 """One record as it is put into a place: an `id` and a `text`."""
@@ -38,7 +39,7 @@ class Place(Protocol):
         """Puts exactly these records there, in this order, in place of what was there."""
         ...
 
-    def source(self) -> Source:
+    def source(self) -> Source | PlainSource:
         """Makes a new source that reads from there."""
         ...
 
@@ -64,6 +65,11 @@ class Removable(Protocol):
 def given(count: int, *, size: int = 100) -> list[Given]:
     """Makes records to fill a place with."""
     return [{"id": f"r{number:06}", "text": f"{number} ".ljust(size, "x")} for number in range(count)]
+
+
+def source_of(place: Place) -> Source:
+    """Makes a new source as an engine uses it: one without `async` has a thread of its own."""
+    return awaited_source(place.source())
 
 
 async def pages_of(source: Source, after: Cursor | None = None) -> list[Page]:
@@ -117,38 +123,38 @@ class SourceContract:
 
     async def test_it_keeps_the_protocol(self, place: Place) -> None:
         place.fill(given(1))
-        assert isinstance(place.source(), Source)
+        assert isinstance(source_of(place), Source)
 
     async def test_every_record_comes_once_and_in_order(self, place: Place) -> None:
         place.fill(given(1234))
-        assert told(await items_of(place.source())) == given(1234)
+        assert told(await items_of(source_of(place))) == given(1234)
 
     async def test_a_single_record_comes(self, place: Place) -> None:
         place.fill(given(1))
-        assert told(await items_of(place.source())) == given(1)
+        assert told(await items_of(source_of(place))) == given(1)
 
     async def test_an_empty_place_yields_nothing(self, place: Place) -> None:
         place.fill([])
-        assert await items_of(place.source()) == []
+        assert await items_of(source_of(place)) == []
 
     async def test_every_record_says_where_it_stands(self, place: Place) -> None:
         place.fill(given(50))
-        origins = [item.origin for item in await items_of(place.source())]
+        origins = [item.origin for item in await items_of(source_of(place))]
         assert all(origins)
         assert len(set(origins)) == 50
 
     async def test_two_readings_are_the_same(self, place: Place) -> None:
         place.fill(given(700))
-        source = place.source()
+        source = source_of(place)
         assert await items_of(source) == await items_of(source)
 
     async def test_two_sources_at_one_place_read_the_same(self, place: Place) -> None:
         place.fill(given(700))
-        assert await items_of(place.source()) == await items_of(place.source())
+        assert await items_of(source_of(place)) == await items_of(source_of(place))
 
     async def test_two_readings_at_the_same_time_do_not_disturb_each_other(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        source = place.source()
+        source = source_of(place)
         whole = await items_of(source)
         async with aclosing(_closable(source, None)) as one, aclosing(_closable(source, None)) as other:
             seen: list[Record | Unreadable] = []
@@ -160,58 +166,58 @@ class SourceContract:
 
     async def test_reading_goes_on_from_every_cursor(self, place: Place) -> None:
         place.fill(given(2500, size=300))
-        pages = await pages_of(place.source())
+        pages = await pages_of(source_of(place))
         left = [item for page in pages for item in page.items]
         for page in pages:
             left = left[len(page.items) :]
-            assert await items_of(place.source(), page.cursor) == left
+            assert await items_of(source_of(place), page.cursor) == left
 
     async def test_cursors_of_a_resumed_reading_hold_too(self, place: Place) -> None:
         place.fill(given(2500, size=300))
-        source = place.source()
+        source = source_of(place)
         whole = await items_of(source)
         seen: list[Record | Unreadable] = []
         cursor: Cursor | None = None
-        while pages := await pages_of(place.source(), cursor):
+        while pages := await pages_of(source_of(place), cursor):
             seen += pages[0].items
             cursor = pages[0].cursor
         assert seen == whole
 
     async def test_an_older_cursor_is_good_after_a_newer_one(self, place: Place) -> None:
         place.fill(given(2500, size=300))
-        source = place.source()
+        source = source_of(place)
         pages = await pages_of(source)
         await pages_of(source, pages[-1].cursor)
         assert await items_of(source, pages[0].cursor) == [item for page in pages[1:] for item in page.items]
 
     async def test_nothing_follows_the_last_cursor(self, place: Place) -> None:
         place.fill(given(10))
-        pages = await pages_of(place.source())
-        assert await items_of(place.source(), pages[-1].cursor) == []
+        pages = await pages_of(source_of(place))
+        assert await items_of(source_of(place), pages[-1].cursor) == []
 
     async def test_cursors_survive_being_written_as_json(self, place: Place) -> None:
         place.fill(given(1500, size=300))
-        for page in await pages_of(place.source()):
+        for page in await pages_of(source_of(place)):
             again = json.loads(json.dumps(page.cursor))
             assert again == page.cursor
-            assert await items_of(place.source(), again) == await items_of(place.source(), page.cursor)
+            assert await items_of(source_of(place), again) == await items_of(source_of(place), page.cursor)
 
     async def test_reading_leaves_a_cursor_as_it_is(self, place: Place) -> None:
         place.fill(given(10))
-        cursor = (await pages_of(place.source()))[0].cursor
+        cursor = (await pages_of(source_of(place)))[0].cursor
         before = json.dumps(cursor)
-        await pages_of(place.source(), cursor)
+        await pages_of(source_of(place), cursor)
         assert json.dumps(cursor) == before
 
     async def test_pages_are_small(self, place: Place) -> None:
         place.fill(given(5000, size=500))
-        pages = await pages_of(place.source())
+        pages = await pages_of(source_of(place))
         assert max(len(page.items) for page in pages) <= 2000
         assert min(len(page.items) for page in pages) >= 1, "a page of nothing is a commit for nothing"
 
     async def test_the_whole_is_never_held(self, place: Place) -> None:
         place.fill(given(8000, size=2000))
-        source = place.source()
+        source = source_of(place)
         await first_page(source)
         tracemalloc.start()
         try:
@@ -224,7 +230,7 @@ class SourceContract:
 
     async def test_no_more_is_read_than_is_asked_for(self, place: Place) -> None:
         place.fill(given(8000, size=2000))
-        source = place.source()
+        source = source_of(place)
         await first_page(source)
         tracemalloc.start()
         try:
@@ -242,7 +248,7 @@ class SourceContract:
     )
     async def test_a_key_comes_through_unchanged(self, place: Place, id: str) -> None:
         place.fill([{"id": id, "text": "x"}])
-        assert told(await items_of(place.source())) == [{"id": id, "text": "x"}]
+        assert told(await items_of(source_of(place))) == [{"id": id, "text": "x"}]
 
     @pytest.mark.parametrize(
         "text",
@@ -252,7 +258,7 @@ class SourceContract:
     async def test_text_comes_through_unchanged(self, place: Place, text: str) -> None:
         records: list[Given] = [{"id": "a", "text": "before"}, {"id": "b", "text": text}, {"id": "c", "text": "after"}]
         place.fill(records)
-        assert told(await items_of(place.source())) == records
+        assert told(await items_of(source_of(place))) == records
 
     async def test_a_huge_record_comes_through(self, place: Place) -> None:
         records: list[Given] = [
@@ -261,7 +267,7 @@ class SourceContract:
             {"id": "c", "text": "y"},
         ]
         place.fill(records)
-        assert told(await items_of(place.source())) == records
+        assert told(await items_of(source_of(place))) == records
 
     async def test_reading_goes_on_behind_a_huge_record(self, place: Place) -> None:
         records: list[Given] = [
@@ -271,23 +277,23 @@ class SourceContract:
         ]
         place.fill(records)
         seen = 0
-        for page in await pages_of(place.source()):
+        for page in await pages_of(source_of(place)):
             seen += len(page.items)
-            assert told(await items_of(place.source(), page.cursor)) == records[seen:]
+            assert told(await items_of(source_of(place), page.cursor)) == records[seen:]
 
     async def test_a_source_that_is_closed_early_lets_go(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        await first_page(place.source())  # whatever is made once, like worker threads, is there now
+        await first_page(source_of(place))  # whatever is made once, like worker threads, is there now
         before = _descriptors()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            await first_page(place.source())
+            await first_page(source_of(place))
             gc.collect()
         assert _descriptors() == before
 
     async def test_a_reading_may_be_closed_twice(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        pages = _closable(place.source(), None)
+        pages = _closable(source_of(place), None)
         await anext(pages)
         await pages.aclose()
         await pages.aclose()
@@ -295,13 +301,13 @@ class SourceContract:
 
     async def test_a_source_can_be_read_after_being_closed_early(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        source = place.source()
+        source = source_of(place)
         await first_page(source)
         assert told(await items_of(source)) == given(3000, size=400)
 
     async def test_a_source_that_is_canceled_lets_go(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        source = place.source()
+        source = source_of(place)
         await first_page(source)
         before = _descriptors()
         with anyio.CancelScope() as scope:
@@ -309,15 +315,15 @@ class SourceContract:
                 async for _ in pages:
                     scope.cancel()
         assert scope.cancelled_caught
-        assert _descriptors() == before
         assert told(await items_of(source)) == given(3000, size=400)
+        assert _descriptors() == before
 
     async def test_making_a_source_touches_nothing(self, place: Place) -> None:
         if not isinstance(place, Removable):
             pytest.skip("this place cannot be missing")
         place.fill(given(1))
         place.remove()
-        assert place.source()
+        assert source_of(place)
 
     async def test_a_missing_place_is_a_source_error_that_helps(self, place: Place) -> None:
         if not isinstance(place, Removable):
@@ -325,14 +331,14 @@ class SourceContract:
         place.fill(given(1))
         place.remove()
         with pytest.raises(SourceError) as caught:
-            await items_of(place.source())
+            await items_of(source_of(place))
         assert caught.value.hint
 
     async def test_bad_places_are_counted_and_cost_no_record(self, place: Place) -> None:
         if not isinstance(place, Spoilable):
             pytest.skip("this place cannot hold anything but records")
         bad = place.spoil(given(40))
-        items = await items_of(place.source())
+        items = await items_of(source_of(place))
         assert told(items) == given(40)
         assert len(items) == 40 + bad
 
@@ -340,30 +346,30 @@ class SourceContract:
         if not isinstance(place, Spoilable):
             pytest.skip("this place cannot hold anything but records")
         place.spoil(given(40))
-        bad = [item for item in await items_of(place.source()) if isinstance(item, Unreadable)]
+        bad = [item for item in await items_of(source_of(place)) if isinstance(item, Unreadable)]
         assert all(item.origin and item.reason for item in bad)
 
     async def test_reading_goes_on_behind_bad_places(self, place: Place) -> None:
         if not isinstance(place, Spoilable):
             pytest.skip("this place cannot hold anything but records")
         place.spoil(given(1500, size=300))
-        pages = await pages_of(place.source())
+        pages = await pages_of(source_of(place))
         left = [item for page in pages for item in page.items]
         for page in pages:
             left = left[len(page.items) :]
-            assert await items_of(place.source(), page.cursor) == left
+            assert await items_of(source_of(place), page.cursor) == left
 
     async def test_the_fingerprint_stays(self, place: Place) -> None:
         place.fill(given(30))
-        source = place.source()
+        source = source_of(place)
         before = await source.fingerprint()
         await items_of(source)
         assert await source.fingerprint() == before
-        assert await place.source().fingerprint() == before
+        assert await source_of(place).fingerprint() == before
 
     async def test_the_fingerprint_is_there_or_it_is_not(self, place: Place) -> None:
         place.fill(given(3))
-        assert (await place.source().fingerprint() is not None) == self.fingerprinted
+        assert (await source_of(place).fingerprint() is not None) == self.fingerprinted
 
     @pytest.mark.parametrize("edit", ["appended", "removed", "edited", "swapped"])
     async def test_the_fingerprint_changes_with_the_records(self, place: Place, edit: str) -> None:
@@ -377,13 +383,13 @@ class SourceContract:
             "swapped": [{"id": record["id"], "text": text} for record, text in zip(records, [record["text"] for record in reversed(records)], strict=True)],
         }  # fmt: skip
         place.fill(records)
-        before = await place.source().fingerprint()
+        before = await source_of(place).fingerprint()
         place.fill(edited[edit])
-        assert await place.source().fingerprint() != before
+        assert await source_of(place).fingerprint() != before
 
     async def test_declared_columns_are_in_every_record(self, place: Place) -> None:
         place.fill(given(5))
-        source = place.source()
+        source = source_of(place)
         columns = await source.columns() if isinstance(source, Described) else None
         if columns is None:
             pytest.skip("this source does not know its columns before it is read")
@@ -394,7 +400,7 @@ class SourceContract:
 
     async def test_being_told_twice_what_is_safe_is_no_error(self, place: Place) -> None:
         place.fill(given(5))
-        source = place.source()
+        source = source_of(place)
         if not isinstance(source, Acknowledging):
             pytest.skip("this source does not want to know")
         keys = [item.key for item in await items_of(source)]
@@ -403,7 +409,7 @@ class SourceContract:
 
     async def test_being_told_while_reading_loses_no_record(self, place: Place) -> None:
         place.fill(given(3000, size=400))
-        source = place.source()
+        source = source_of(place)
         if not isinstance(source, Acknowledging):
             pytest.skip("this source does not want to know")
         seen: list[Record | Unreadable] = []

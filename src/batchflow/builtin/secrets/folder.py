@@ -19,16 +19,19 @@ class Folder:
         wanted = self._path / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"`{name}` leads out of {self._path}")
-        if not wanted.is_file():
-            raise ValueError(f"there is no file {wanted}")
         try:
+            if not wanted.is_file():
+                raise ValueError(f"there is no file {wanted}")
             with wanted.open("rb") as file:
                 data = file.read(LARGEST + 1)
         except OSError as error:
             raise ValueError(f"{wanted} cannot be read: {error.strerror or error}") from error
         if len(data) > LARGEST:
             raise ValueError(f"{wanted} is larger than 1 MiB, which is no secret")
-        return data.decode("utf-8-sig").rstrip("\r\n")
+        try:
+            return data.decode("utf-8-sig").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise ValueError(f"{wanted} is not UTF-8 text") from None  # what it says quotes a byte of the secret
 
 
 def folder(

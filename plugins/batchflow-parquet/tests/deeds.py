@@ -3,7 +3,7 @@
 Python tells an audit hook of these before they are done, in whatever thread they are, so nothing needs to be put in place
 of anything.
 
-As a program it is `batchflow`, on a gallows: `gallows.py FOLDER N batchflow-arguments...`
+As a program it is `batchflow`, on a gallows: `deeds.py FOLDER N batchflow-arguments...`
 """
 
 import os

@@ -8,7 +8,7 @@ from bench import every
 from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.extend.facade import Plugins
-from batchflow.model.errors import RunRefused
+from batchflow.model.errors import RunRefused, SinkUnready
 from batchflow.model.state import Batch, RunState
 from batchflow.model.words import Word
 from batchflow.plugin import hookimpl
@@ -30,6 +30,23 @@ async def test_it_runs_on_stores_in_memory(bench):
     bench.simulate("create:1:reset_after", "row:20%:overloaded")
     report = await bench.run(bench.job(60), store=memory_state(), blobs=memory_blobs())
     bench.check(report, good=60)
+
+
+@pytest.mark.parametrize("where", ["state/state.db", "state/seen/out", "in/hard.jsonl", "in/new.jsonl"])
+async def test_a_sink_that_would_write_over_what_is_needed_is_refused_before_any_sink_is_opened(bench, where):
+    bench.simulate()
+    here = bench.folder / "in"
+    here.mkdir()
+    (here / "a.jsonl").write_text('{"id": "a"}\n')
+    (here / "hard.jsonl").hardlink_to(here / "a.jsonl")
+    sink, plugins = Plugins().sink("jsonl"), Plugins()
+    source = plugins.source("jsonl")(path=here / "*.jsonl", key="id")
+    sinks = [sink(path=bench.folder / "good.jsonl"), sink(path=bench.folder / where, if_exists="overwrite")]
+    async with bench.flow() as flow:
+        with pytest.raises(SinkUnready, match=r"sink `sink1` would write over .*Nothing was touched"):
+            await flow.run(bench.job(source=source, sinks=sinks))
+    assert not (bench.folder / "good.jsonl").exists()
+    assert (here / "a.jsonl").read_text() == '{"id": "a"}\n'
 
 
 async def test_events_come_after_what_they_tell_of(bench):

@@ -50,6 +50,7 @@ from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
 from batchflow.stages.kit import Kit, On, Outlet, Parts
 from batchflow.stages.mend import Unmended, refetch
+from batchflow.stages.overlap import Written, covers_of, needed_in, overlaps, targets_of
 from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
@@ -309,9 +310,15 @@ class Batchflow:
         await reopen(kit)
 
     async def _open_sinks(self, kit: Kit, stack: AsyncExitStack, *, bear: bool) -> list[Outlet]:
-        """Open every sink before any money is spent."""
+        """Open every sink before any money is spent; none where one would write over what is needed."""
+        refusals = await self._overlaps(kit)
+        if not bear and (wrong := next(filter(None, refusals), None)):
+            raise wrong
         opened: list[Outlet] = []
-        for outlet in kit.parts.outlets:
+        for outlet, refusal in zip(kit.parts.outlets, refusals, strict=True):
+            if refusal:
+                opened.append(replace(outlet, sink=Unready(outlet.sink, refusal)))
+                continue
             last = await self.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
             fresh = last is None or last.receipt is None
             context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
@@ -331,6 +338,16 @@ class Batchflow:
                 raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
             opened.append(outlet)
         return opened
+
+    async def _overlaps(self, kit: Kit) -> list[errors.SinkUnready | None]:
+        """Say of each sink whether it would write over what is needed. The source is looked at when a run begins."""
+        written = [Written(outlet.name, targets_of(outlet.sink) or ()) for outlet in kit.parts.outlets]
+        is_new = await self.store.get(Run, kit.run) is None
+        covers = covers_of(kit.parts.source) if is_new else None
+        found = await overlaps(written, covers, needed_in(self._folder, Path.cwd()))
+        return [
+            errors.SinkUnready(f"{one.message}. Nothing was touched.", hint=one.hint) if one else None for one in found
+        ]
 
     async def _refuse_missing_sinks(self, kit: Kit) -> None:
         """Parts that wait for a sink which the job has no longer would wait for ever."""

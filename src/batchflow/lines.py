@@ -7,7 +7,7 @@ file's name of a part's, `known` reads a receipt back; `cannot_write` and `sync_
 
 Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plugin says which files there are and how the
 bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. `folder` is
-the shelf of local files; `paged` carries a generator that blocks into a thread, page by page. A shelf is
+the shelf of local files, and `covers` tells whether they would be what a sink writes; `paged` carries a generator that blocks into a thread, page by page. A shelf is
 called in threads: one on a network asks its event loop from there (`anyio.from_thread.run`).
 `key_of` and `no_key` judge what is to be a record's key.
 """
@@ -27,7 +27,7 @@ from batchflow.builtin.sources.jsonl import Jsonl
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.shelf import Folder, Shelf
 from batchflow.builtin.sources.stream import GONE, Stream, entered, shorter
-from batchflow.builtin.sources.tree import Found, fits
+from batchflow.builtin.sources.tree import Found, covers, fits
 from batchflow.machine.keys import key_of, no_key
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "cannot_write",
     "cells",
     "compile_fields",
+    "covers",
     "csv_lines",
     "csv_records",
     "entered",

@@ -52,6 +52,7 @@ from batchflow.model.state import (
     Setback,
     Wish,
 )
+from batchflow.model.target import Target
 from batchflow.model.units import Doc, Dollars, Folder, Given, Mendable, Seconds, Secret, Size
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore, BlobWriter
@@ -66,6 +67,7 @@ from batchflow.ports.secrets import Secrets
 from batchflow.ports.sink import (
     Completing,
     Part,
+    Placed,
     PlainPart,
     PlainSink,
     Promise,
@@ -76,7 +78,7 @@ from batchflow.ports.sink import (
     SinkContext,
     Written,
 )
-from batchflow.ports.source import PlainSource, Source
+from batchflow.ports.source import Covering, PlainSource, Source
 from batchflow.ports.state import StateStore
 
 __all__ = [
@@ -101,6 +103,7 @@ __all__ = [
     "Clock",
     "Completing",
     "Count",
+    "Covering",
     "Cursor",
     "Decision",
     "Delivery",
@@ -138,6 +141,7 @@ __all__ = [
     "Params",
     "Part",
     "Pause",
+    "Placed",
     "PlainPart",
     "PlainSink",
     "PlainSource",
@@ -178,6 +182,7 @@ __all__ = [
     "StateStore",
     "Step",
     "StoreUnavailable",
+    "Target",
     "Unreachable",
     "Unreadable",
     "Usage",

@@ -50,6 +50,22 @@ def test_two_sinks_on_one_path_are_refused(folder, verb):
     assert not folder.state.exists()
 
 
+@pytest.mark.parametrize("state", [".batchflow", "runs"])
+def test_an_output_over_what_batchflow_keeps_is_refused(folder, state):
+    folder.job(sinks=f"[{{type: sqlite, path: {state}/state.db, table: t}}]")
+    said = folder.type("run", "--state", state).has(
+        "batchflow.yaml:9:", "over what batchflow itself keeps", f"{state}/state.db"
+    )
+    assert (said.code, folder.asked, (folder.path / state).exists()) == (3, 0, False)
+
+
+def test_an_output_among_the_inputs_is_refused(folder):
+    folder.job(source='{type: jsonl, path: "*.jsonl"}', sinks="[{type: jsonl, path: out.jsonl, if_exists: append}]")
+    for verb in ("validate", "plan", "run"):
+        said = folder.type(verb).has("batchflow.yaml:9:", "over what the job reads", "narrow the pattern")
+        assert (said.code, folder.asked) == (3, 0)
+
+
 def test_a_disk_that_is_full_from_the_start_stops_the_run_and_loses_nothing(folder):
     said = folder.type("run", limit=20_000).has("the disk is full", "`df`", "`ulimit -f`", "same command again")
     assert (said.code, folder.asked) == (9, 0)

@@ -180,8 +180,6 @@ def test_a_plain_on_is_a_key_and_no_boolean(loaded):
         (job("sinks: [{type: table, path: x, tabel: y}]"), ["5:36: unknown option `tabel`"]),
         (job("sinks: [{type: table, path: x, name: a/b}]"), ["5:42: String should match pattern '^[A-Za-z0-9][A-Za-z0-9_-]*$'"]),
         (job("sinks: [{type: jsonl, path: x, name: a}, {type: csv, path: y, name: a}]"), ["5:73: two sinks are called `a`"]),
-        (job("sinks: [{type: jsonl, path: x}, {type: csv, path: ./x}]"), ["5:55: sinks `jsonl` and `csv` write to one file: {base}/x"]),
-        (job("sinks: [{type: jsonl, path: ./in.jsonl}]"), ["5:33: sink `jsonl` would write over what the job reads: {base}/in.jsonl"]),
         (job("batch: {max_requests: 0}"), ["6:27: should be at least 1"]),
         (job("batch: {max_requests: 100001}"), ["6:27: should be at most 100000"]),
         (job("batch: {max_bytes: 64mb}"), ["6:24: a size is written like 500000, 500kB, 64MB (decimal) or 64MiB (binary)"]),

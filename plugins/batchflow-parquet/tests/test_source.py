@@ -273,3 +273,18 @@ async def test_columns_of_one_name_are_told(tmp_path):
 def test_a_type_without_a_form_in_json_is_known_as_such(type):
     with pytest.raises(Formless):
         reading(type)
+
+
+def test_it_knows_which_sinks_would_write_what_it_reads(tmp_path):
+    lake = tmp_path / "lake"
+    put(lake / "tenant=a" / "one.parquet", {"id": ["a"]})
+    flat, parted = (
+        into_parquet(path=lake),
+        into_parquet(path=lake, fields={"k": "key", "w": "word"}, partition_by=["w"]),
+    )
+    for place, sink, reads in (
+        (lake, flat, True), (lake, parted, True), (lake / "tenant=*" / "*.parquet", parted, True), (lake / "*.parquet", flat, True),
+        (lake / "*.csv", flat, False), (lake, into_parquet(path=tmp_path / "other"), False),
+        (lake / "tenant=a" / "one.parquet", flat, False),
+    ):  # fmt: skip
+        assert any(map(parquet(path=place).covers, sink.targets())) is reads, place

@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from batchflow_s3.names import folder_in, folder_of, key_of
+from batchflow_s3.sink import s3 as into_s3
+from batchflow_s3.source import s3 as from_s3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,3 +33,20 @@ def test_the_names_that_the_engine_gives_can_be_read():
     folder = folder_in(folder_of("lake/", "0199-run"), "s3")
     assert folder == "lake/0199-run/s3/"
     assert key_of(folder, "0199-run", "0199-run/0199-batch/s3/2", "jsonl") == "lake/0199-run/s3/0199-batch.s3.2.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "reads"),
+    [
+        ("s3://lake/", "s3://lake/out", True),
+        ("s3://lake/out/**/*.jsonl", "s3://lake/out", True),
+        ("s3://lake/in/", "s3://lake/out", False),
+        ("s3://lake/out/**/*.csv", "s3://lake/out", False),
+        ("s3://lake/out/*.jsonl", "s3://lake/out", False),
+        ("s3://other/", "s3://lake/out", False),
+    ],
+)
+def test_a_source_knows_which_sinks_would_write_what_it_reads(source, sink, reads):
+    [target] = into_s3(url=sink).targets()
+    assert from_s3(url=source).covers(target) is reads
+    assert not from_s3(url=source, endpoint_url="http://other").covers(target)

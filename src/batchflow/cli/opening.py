@@ -18,7 +18,8 @@ from batchflow.config.build import build, build_provider
 from batchflow.config.check import check
 from batchflow.config.faults import refusal
 from batchflow.config.job import JobFile, JobSpec
-from batchflow.config.load import load, survey
+from batchflow.config.load import Survey, load, survey
+from batchflow.config.overlap import kept_for
 from batchflow.config.plugging import remarks
 from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
@@ -30,6 +31,7 @@ from batchflow.model.state import Event, Run
 from batchflow.ports.clock import Clock
 from batchflow.reports.runs import SHORT
 from batchflow.stages.kit import Parts
+from batchflow.stages.overlap import Needed
 
 FILE = "batchflow.yaml"
 SUFFIXES = (".yaml", ".yml")
@@ -66,6 +68,8 @@ class Workshop:
         self.file = file
         self.plugins = plugins
         self.place = beside(file.path, asked=state, written=file.state)
+        self._kept = kept(file, state)
+        self._asked = state
         self._clock = clock
         self._secrets = Lookups(file.secrets, plugins)
 
@@ -74,7 +78,7 @@ class Workshop:
     ) -> Opened:
         """Open one job, to begin with it or to go on. What is wrong with it is found before a folder is made."""
         ears = Ears()
-        async with in_one_round(self.file.path, self.file.jobs, self.plugins):
+        async with in_one_round(self.file.path, self.file.jobs, self.plugins, state=self._asked):
             provider = build_provider(spec, {}, self._secrets)
         stores = await settled(self.place, self.file.stores, self.file.path)
         flow = Batchflow(
@@ -95,9 +99,9 @@ class Workshop:
             before = await self._runs(flow, spec, before=going_on)
         supplied = given(self.plugins, self._spool(spec, before))
         if going_on is None:
-            async with in_one_round(self.file.path, self.file.jobs, self.plugins):
+            async with in_one_round(self.file.path, self.file.jobs, self.plugins, state=self._asked):
                 parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
-                await refuse_unsound(spec, parts, self.plugins)
+                await refuse_unsound(spec, parts, self.plugins, self._kept)
         else:
             # What is read already may be gone: the source is not looked at again.
             parts = build(spec, supplied, notifiers=True, secrets=self._secrets)
@@ -129,7 +133,12 @@ def read_jobs(file: Path, names: Collection[str], plugins: Plugins, env: Mapping
 
 @asynccontextmanager
 async def in_one_round(
-    file: Path, names: Collection[str], plugins: Plugins, env: Mapping[str, str] = os.environ
+    file: Path,
+    names: Collection[str],
+    plugins: Plugins,
+    env: Mapping[str, str] = os.environ,
+    *,
+    state: Path | None = None,
 ) -> AsyncGenerator[None]:
     """Where a job file turns out to be wrong, tell everything that is wrong with it, and not only what was met first."""
     try:
@@ -144,9 +153,15 @@ async def in_one_round(
                 prices=prices,
                 given=given(plugins, Path(spool)),
                 notifiers=not isinstance(env, Keyless),
+                kept=kept(read, state),
             )
         read.faults.stop()
         raise met from None
+
+
+def kept(file: JobFile | Survey, asked: Path | None) -> Sequence[Needed]:
+    """Name what batchflow keeps for the jobs of a file."""
+    return kept_for(file, beside(file.path, asked=asked, written=file.state))
 
 
 def split_words(words: Sequence[str]) -> tuple[Path, list[str]]:
@@ -178,10 +193,10 @@ def as_job(spec: JobSpec, parts: Parts) -> Job:
     )
 
 
-async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins) -> None:
+async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins, kept: Sequence[Needed]) -> None:
     """Ask every part what is wrong, before anything is sent; raise all that would stop the run."""
     prices = PriceBooks([book() for book in plugins.prices()])
-    problems = await check(spec, parts, plugins=plugins, prices=prices)
+    problems = await check(spec, parts, plugins=plugins, prices=prices, kept=kept)
     for found in problems:
         if found.warning:
             remark(spec.told(found))

@@ -12,7 +12,7 @@ from batchflow.app import PriceBooks
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, size
-from batchflow.cli.opening import given, in_one_round, read_jobs, refuse_unsound, split_words
+from batchflow.cli.opening import given, in_one_round, kept, read_jobs, refuse_unsound, split_words
 from batchflow.cli.output import facts
 from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build, build_provider
@@ -20,6 +20,7 @@ from batchflow.config.job import JobSpec
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
 from batchflow.reports.forecast import Forecast, Forecaster, Outlook
+from batchflow.stages.overlap import Needed
 
 VERDICTS = {
     "none": "none set: nothing stops the run before it is done. `budget: {run: 20.00}` would",
@@ -37,7 +38,9 @@ async def plan(words: Sequence[str], *, json: bool, no_plugins: bool = False) ->
     with TemporaryDirectory(prefix="batchflow-") as spool:
         async with in_one_round(file, names, plugins, Keyless()):
             read = read_jobs(file, names, plugins, Keyless())
-            forecasts = [await _one(spec, plugins, Path(spool) / spec.name) for spec in read.jobs.values()]
+            forecasts = [
+                await _one(spec, plugins, Path(spool) / spec.name, kept(read, None)) for spec in read.jobs.values()
+            ]
     if json:
         facts(forecasts)
         return Exit.DELIVERED
@@ -46,9 +49,9 @@ async def plan(words: Sequence[str], *, json: bool, no_plugins: bool = False) ->
     return Exit.DELIVERED
 
 
-async def _one(spec: JobSpec, plugins: Plugins, spool: Path) -> Forecast:
+async def _one(spec: JobSpec, plugins: Plugins, spool: Path, kept: Sequence[Needed]) -> Forecast:
     parts = build(spec, given(plugins, spool))
-    await refuse_unsound(spec, parts, plugins)
+    await refuse_unsound(spec, parts, plugins, kept)
     prices = PriceBooks([book() for book in plugins.prices()])
     forecaster = Forecaster(spec.name, parts, build_provider(spec, {}), prices)
     async for records in forecaster.walk():

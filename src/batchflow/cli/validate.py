@@ -10,7 +10,9 @@ import anyio
 import msgspec
 
 from batchflow.cli.exits import Exit
+from batchflow.cli.place import beside
 from batchflow.config.load import Survey, survey
+from batchflow.config.overlap import kept_for
 from batchflow.config.plugging import remarks
 from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
@@ -41,7 +43,8 @@ def validate(
     """Check a job file and say what is wrong with it; `given` holds what the app supplies to factories."""
     try:
         found = survey(file, plugins, env, only=jobs)
-        anyio.run(partial(look_into, found, plugins=plugins, prices=prices, given=given))
+        kept = kept_for(found, beside(found.path, asked=None, written=found.state))
+        anyio.run(partial(look_into, found, plugins=plugins, prices=prices, given=given, kept=kept))
     except ConfigError as error:
         if not json:
             raise

@@ -12,6 +12,7 @@ import msgspec
 
 from batchflow.config.build import Made, placed
 from batchflow.config.job import Component, Draft, JobSpec
+from batchflow.config.overlap import clashes
 from batchflow.extend.facade import Plugins
 from batchflow.extend.signature import Spec
 from batchflow.model import problem
@@ -24,6 +25,7 @@ from batchflow.ports.source import Described, OneShot, Source
 from batchflow.stages.ask import requests_of
 from batchflow.stages.asked import asked
 from batchflow.stages.kit import Parts
+from batchflow.stages.overlap import Needed
 from batchflow.stages.wall import wall
 
 SAMPLE = 100
@@ -52,8 +54,10 @@ class Sample(msgspec.Struct, frozen=True):
 UNSEEN = Sample(looked=False)
 
 
-async def check(job: Draft, parts: Parts | Made, *, plugins: Plugins, prices: Prices) -> list[Problem]:
-    """Ask every part of a job what is wrong with it; of a draft, every part that there is."""
+async def check(
+    job: Draft, parts: Parts | Made, *, plugins: Plugins, prices: Prices, kept: Sequence[Needed] = ()
+) -> list[Problem]:
+    """Ask every part of a job what is wrong with it; of a draft, every part that there is. `kept` are batchflow's own files."""
     sample, found = (
         await _looked_at(job.source, parts.source, job.rules.plugin_timeout)
         if job.source and parts.source
@@ -63,6 +67,8 @@ async def check(job: Draft, parts: Parts | Made, *, plugins: Plugins, prices: Pr
     if job.builder:
         found += [*_builder(job, job.builder, parts.builder, sample), *_price(job, job.builder, prices)]
     found += _sinks(job)
+    sinks = parts.sinks if isinstance(parts, Made) else [outlet.sink for outlet in parts.outlets]
+    found += await clashes(job, parts.source, sinks, plugins=plugins, kept=kept)
     return found + plugins.check_job(job) if isinstance(job, JobSpec) else found
 
 

@@ -11,7 +11,7 @@ from batchflow.config.components import Options, Reader
 from batchflow.config.faults import Page
 from batchflow.config.identity import identity
 from batchflow.config.job import Component, Draft, Heed, JobSpec, Outlet
-from batchflow.config.outlets import called, clashes, named
+from batchflow.config.outlets import called, named
 from batchflow.extend.kinds import Kind
 from batchflow.model.money import DOLLAR
 from batchflow.model.problem import Problem
@@ -45,8 +45,6 @@ class OneJob:
         sinks = self._sinks()
         notify = self._notifiers()
         rules = self._rules(retry)
-        for clash in clashes(sinks, source):
-            self._reader.wrong(clash)
         parts = [part for part in (source, builder, *checks, provider, retry) if part is not None]
         others = [*(outlet.sink for outlet in sinks), *(heed.notifier for heed in notify)]
         if any(part.guessed for part in (*parts, *others)):

@@ -1,9 +1,7 @@
-"""Sinks beside each other, and notifiers: their names, and that no two sinks write the same thing."""
+"""Sinks beside each other, and notifiers: their names."""
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -39,24 +37,3 @@ def _twice(what: str, parts: Sequence[tuple[str, Component]]) -> Iterator[Proble
         if name in taken:
             yield Problem(f"two {what} are called `{name}`", (*part.path, "name"), "give each its own `name`")
         taken.add(name)
-
-
-def clashes(outlets: Sequence[Outlet], source: Component | None) -> Iterator[Problem]:
-    """Find sinks that would write over each other, or over what the job reads. Tables may be shared, files may not."""
-    taken: dict[Path, str] = {}
-    read = _file(source) if source else None
-    for outlet in outlets:
-        path = _file(outlet.sink)
-        here = (*outlet.sink.path, "path")
-        if path is None:
-            continue
-        if path in taken:
-            yield Problem(f"sinks `{taken[path]}` and `{outlet.name}` write to one file: {path}", here)
-        if path == read:
-            yield Problem(f"sink `{outlet.name}` would write over what the job reads: {path}", here)
-        taken[path] = outlet.name
-
-
-def _file(part: Component) -> Path | None:
-    path = part.kwargs.get("path")
-    return Path(os.path.realpath(path)) if isinstance(path, Path) and "table" not in part.kwargs else None

@@ -51,6 +51,7 @@ class Plugins:
         deny: Collection[str] = (),
         admissions: Sequence[Admission] = (),
     ) -> None:
+        self.files: Sequence[Path] = tuple((files or {}).values())
         own = Admission(allow=None if allow is None else frozenset(allow), deny=frozenset(deny))
         self._intake = Intake([own, *admissions])
         self._intake.builtin()

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from batchflow.model.result import Result
+from batchflow.model.target import Target
 
 Receipt: TypeAlias = dict[str, Any]
 """What a sink knows about its last part: any JSON object. Only the sink that made it can read it."""
@@ -116,4 +117,13 @@ class Completing(Protocol):
         A run may go on after it: `batchflow retry` asks dead letters again, and writes more parts. One that was canceled is not whole.
         A `SinkError` pauses the run with its words, and the next process tells the sink again.
         """
+        ...
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A sink that knows before a run what it will write: one that would write over what is needed is refused."""
+
+    def targets(self) -> Sequence[Target]:
+        """Names each file and folder, hidden ones too."""
         ...

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Protocol, runtime_checkable
 
 from batchflow.model.record import Cursor, Idle, Page
+from batchflow.model.target import Target
 
 
 @runtime_checkable
@@ -57,6 +58,15 @@ class Acknowledging(Protocol):
         builder skipped. Everything before the cursor that is read from is safe, too. No keys: the
         source has ended, and everything that it gave is safe. Only after that is its end committed.
         """
+        ...
+
+
+@runtime_checkable
+class Covering(Protocol):
+    """A source of files, which knows whether it would read what a sink writes: its job is refused then."""
+
+    def covers(self, target: Target) -> bool:
+        """Tells by names whether it would read that file, also one that is not there yet. It may block."""
         ...
 
 

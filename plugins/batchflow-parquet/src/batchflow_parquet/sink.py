@@ -26,6 +26,7 @@ from batchflow.plugin import (
     Result,
     SinkContext,
     SinkError,
+    Target,
     Written,
 )
 from batchflow_parquet.agreement import objection, visible
@@ -97,6 +98,11 @@ class ParquetSink:
         self._append = append
         self._ledger: Ledger | None = None
         self._maybe_whole = True
+
+    def targets(self) -> Sequence[Target]:
+        """The folder, and a file as it would lie in it."""
+        folders = [f"{name}=value" for name in self._columns.by]
+        return (Target(str(self._path), like=str(self._path.joinpath(*folders, "part.parquet"))),)
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         confirmed = known(last, ParquetReceipt)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from anyio.to_thread import run_sync
 
-from batchflow.lines import GONE, Found, Shelf, folder, key_of, no_key, paged
-from batchflow.plugin import Cursor, Doc, Page, Record, SourceError, Unreadable
+from batchflow.lines import GONE, Found, Shelf, covers, folder, key_of, no_key, paged
+from batchflow.plugin import Cursor, Doc, Page, Record, SourceError, Target, Unreadable
 from batchflow_parquet.arrow import FOREIGN, Batch, pa
 from batchflow_parquet.files import Opened, damaged, opened
 from batchflow_parquet.values import Reading
@@ -70,8 +70,15 @@ class ParquetSource:
         """The columns that every file has, in it or in its path."""
         return await run_sync(self._common)
 
+    def covers(self, target: Target) -> bool:
+        """Tells whether one of the files would be what a sink writes."""
+        return covers(self._meant(), target)
+
     def _shelf(self) -> Shelf:
-        return folder(self._path / "**" / "*.parquet" if self._path.is_dir() else self._path)
+        return folder(self._meant())
+
+    def _meant(self) -> Path:
+        return self._path / "**" / "*.parquet" if self._path.is_dir() else self._path
 
     def _common(self) -> frozenset[str] | None:
         common: frozenset[str] | None = None

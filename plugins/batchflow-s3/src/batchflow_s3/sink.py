@@ -21,7 +21,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from batchflow.lines import SAFE, Lines, csv_lines, json_lines
-from batchflow.plugin import Doc, Given, Mendable, Part, Promise, Receipt, SinkContext, SinkError
+from batchflow.plugin import Doc, Given, Mendable, Part, Promise, Receipt, SinkContext, SinkError, Target
 from batchflow_s3.bucket import Bucket, Entry
 from batchflow_s3.client import Server
 from batchflow_s3.names import MANIFEST, SUCCESS, folder_in, folder_of, key_of
@@ -86,9 +86,15 @@ class S3Sink:
         self._style = style
         self._append = append
         self._bucket = Bucket(place, Server(access), sealed)
+        self._server = access.endpoint_url or ""
         self._folder = ""
         self._context: SinkContext | None = None
         self._maybe_whole = False
+
+    def targets(self) -> Sequence[Target]:
+        """The folder, and an object as it would lie in it."""
+        key = key_of(folder_in(folder_of(self._place.prefix, "RUN"), "SINK"), "RUN", "PART", self._style.format)
+        return (Target(str(self._place), like=self._place.url(key), server=self._server),)
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         self._context = context

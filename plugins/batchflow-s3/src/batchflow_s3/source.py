@@ -8,10 +8,10 @@ from typing import Annotated, Literal, TypeAlias
 import anyio.lowlevel
 
 from batchflow.lines import Csv, Jsonl, Shelf, csv_records, json_records
-from batchflow.plugin import Cursor, Doc, Mendable, Page, Size
+from batchflow.plugin import Cursor, Doc, Mendable, Page, Size, Target
 from batchflow_s3.bucket import Bucket
 from batchflow_s3.client import Server
-from batchflow_s3.objects import Objects
+from batchflow_s3.objects import Objects, Pattern
 from batchflow_s3.place import Place, access, place_at
 
 Read: TypeAlias = Callable[[Shelf], Jsonl | Csv]
@@ -50,16 +50,17 @@ def s3(
 
     server = Server(access(endpoint_url=endpoint_url, region=region, path_style=path_style))
     read(Objects(Bucket(place, server)))  # a wrong delimiter or encoding is known now
-    return S3Source(place, server, read)
+    return S3Source(place, server, read, endpoint_url or "")
 
 
 class S3Source:
     """A source over objects. Whoever reads has connections of its own, and gives them back."""
 
-    def __init__(self, place: Place, server: Server, read: Read) -> None:
+    def __init__(self, place: Place, server: Server, read: Read, address: str = "") -> None:
         self._place = place
         self._server = server
         self._read = read
+        self._address = address
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Page]:
         """Yields pages as the sources of files do."""
@@ -82,6 +83,12 @@ class S3Source:
         async with self._objects() as objects:
             lines = self._read(objects)
             return await lines.columns() if isinstance(lines, Csv) else None
+
+    def covers(self, target: Target) -> bool:
+        """Tells whether one of the objects would be what a sink of the same server puts there."""
+        begin = f"s3://{self._place.bucket}/"
+        is_here = target.server == self._address and target.file.startswith(begin)
+        return is_here and Pattern(self._place).name(target.file.removeprefix(begin)) is not None
 
     @asynccontextmanager
     async def _objects(self) -> AsyncGenerator[Objects]:

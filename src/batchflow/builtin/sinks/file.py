@@ -1,6 +1,6 @@
 """The sink that writes lines to a file: the asynchronous shell around `Output`, which explains how it survives."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ from batchflow.builtin.sinks.diagnosis import cannot_write
 from batchflow.builtin.sinks.lines import Lines
 from batchflow.builtin.sinks.output import FileReceipt, IfExists, Output
 from batchflow.builtin.sinks.receipt import known
+from batchflow.builtin.sinks.redo import Redo
+from batchflow.model.target import Target
 from batchflow.ports.sink import Part, Promise, Receipt, SinkContext
 
 T = TypeVar("T")
@@ -30,6 +32,10 @@ class FileSink:
         self._if_exists: IfExists = if_exists
         self._output: Output | None = None
         self._last: FileReceipt | None = None
+
+    def targets(self) -> Sequence[Target]:
+        """The file, and the hidden one beside it."""
+        return Target(str(self._path)), Target(str(Redo(self._path.resolve()).path))
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         self._last = known(last, FileReceipt)

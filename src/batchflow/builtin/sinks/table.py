@@ -30,6 +30,7 @@ from batchflow.builtin.sinks.receipt import known
 from batchflow.builtin.sinks.statements import Mode
 from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.result import Result
+from batchflow.model.target import Target
 from batchflow.ports.sink import Part, Promise, Receipt, Refusal, SinkContext, Written
 
 T = TypeVar("T")
@@ -85,6 +86,10 @@ class TableSink:
         self._written = 0
         self._missing = 0
         self._refused: list[Refusal] = []
+
+    def targets(self) -> Sequence[Target]:
+        """The database, which is others' too."""
+        return (Target(str(self._path), shared=True),)
 
     async def open(self, context: SinkContext, last: Receipt | None) -> None:
         confirmed = known(last, TableReceipt)

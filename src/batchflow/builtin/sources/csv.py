@@ -16,7 +16,9 @@ from batchflow.builtin.sources.shelf import Folder, Shelf
 from batchflow.builtin.sources.stream import BLOCK
 from batchflow.machine.keys import no_key
 from batchflow.model.record import Cursor, Page, Record, Unreadable
+from batchflow.model.target import Target
 from batchflow.model.units import Doc, Size
+from batchflow.ports.source import Covering
 
 PAGE = 500
 
@@ -63,6 +65,10 @@ class Csv:
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
         return await self._shelf.fingerprint()
+
+    def covers(self, target: Target) -> bool:
+        """Tells whether one of the files would be what a sink writes."""
+        return isinstance(self._shelf, Covering) and self._shelf.covers(target)
 
     async def columns(self) -> frozenset[str] | None:
         """The names in the header."""

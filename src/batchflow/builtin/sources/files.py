@@ -15,8 +15,9 @@ from batchflow.builtin.sources.mark import Mark, remaining
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.shelf import Folder
 from batchflow.builtin.sources.stream import BLOCK
-from batchflow.builtin.sources.tree import Found
+from batchflow.builtin.sources.tree import Found, covers
 from batchflow.model.record import Cursor, Page, Record, Unreadable
+from batchflow.model.target import Target
 from batchflow.model.units import Doc, Size
 
 PAGE = 500
@@ -58,6 +59,10 @@ class Files:
     async def fingerprint(self) -> str | None:
         """Changes when a file does, or comes, or goes."""
         return await fingerprint(self._path)
+
+    def covers(self, target: Target) -> bool:
+        """Tells whether one of the files would be what a sink writes."""
+        return covers(self._path, target)
 
     async def columns(self) -> frozenset[str] | None:
         """The same for every file."""

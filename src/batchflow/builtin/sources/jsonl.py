@@ -24,7 +24,9 @@ from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.shelf import Folder, Shelf
 from batchflow.machine.keys import key_of, no_key
 from batchflow.model.record import Columns, Cursor, Page, Record, Unreadable
+from batchflow.model.target import Target
 from batchflow.model.units import Doc, Size
+from batchflow.ports.source import Covering
 
 PAGE = 500
 
@@ -85,6 +87,10 @@ class Jsonl:
     async def fingerprint(self) -> str | None:
         """Changes when a file does."""
         return await self._shelf.fingerprint()
+
+    def covers(self, target: Target) -> bool:
+        """Tells whether one of the files would be what a sink writes."""
+        return isinstance(self._shelf, Covering) and self._shelf.covers(target)
 
     def _blocks(self, after: Cursor | None) -> Generator[Block]:
         for file, begin in remaining(self._shelf, after):

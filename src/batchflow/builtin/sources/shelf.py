@@ -8,7 +8,8 @@ from typing import Protocol
 
 from batchflow.builtin.sources.fingerprint import fingerprint
 from batchflow.builtin.sources.stream import Stream, opened
-from batchflow.builtin.sources.tree import Found, find
+from batchflow.builtin.sources.tree import Found, covers, find
+from batchflow.model.target import Target
 
 
 class Shelf(Protocol):
@@ -48,3 +49,6 @@ class Folder:
 
     async def fingerprint(self) -> str | None:
         return await fingerprint(self._path)
+
+    def covers(self, target: Target) -> bool:
+        return covers(self._path, target)

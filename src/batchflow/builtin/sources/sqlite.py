@@ -22,6 +22,7 @@ from batchflow.builtin.sources.tree import single
 from batchflow.machine.keys import key_of, no_key
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor, Page, Record, Unreadable
+from batchflow.model.target import Target
 from batchflow.model.units import Doc, Mendable
 
 T = TypeVar("T")
@@ -76,6 +77,10 @@ class Sqlite:
     async def fingerprint(self) -> str | None:
         """Cannot be told: a query's answer has no time of change."""
         return None
+
+    def covers(self, target: Target) -> bool:
+        """Tells whether a sink would write over the database; it may have a table in it."""
+        return not target.shared and target.leads_to(self._path)
 
     async def columns(self) -> frozenset[str] | None:
         """The columns that the query gives."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from batchflow.model.errors import SourceError
+from batchflow.model.target import Target
 
 Names = tuple[str, ...]
 
@@ -42,6 +43,29 @@ def find(path: Path) -> Iterator[Found]:
         raise SourceError(f"no file matches {path}", hint=_nothing_hint(fixed))
     yield first
     yield from files
+
+
+def covers(path: Path, target: Target) -> bool:
+    """Tells whether a path or pattern names what a sink writes, be it there already or not.
+
+    A file that is there may have other names: then the files of the pattern are looked at, one by one.
+    """
+    if not target.is_local:
+        return False
+    fixed, pattern = _split(path)
+    if not pattern:
+        return target.leads_to(path)
+    folder, name = os.path.split(target.file)
+    root, below = Path(os.path.realpath(fixed)), Path(os.path.realpath(folder), name)
+    for real in (below, Path(os.path.realpath(target.file))):
+        if real.is_relative_to(root) and fits(real.relative_to(root).parts, pattern):
+            return True
+    if target.like and root.is_relative_to(os.path.realpath(target.place)) and fits((name,), pattern[-1:]):
+        return True  # the folders that are made between the two are known only when there are results
+    if not Path(target.place).is_file():
+        return False
+    own = Path(target.place).stat()
+    return any(os.path.samestat(Path(found.path).stat(), own) for found in _walk(str(fixed), (), pattern))
 
 
 def _split(path: Path) -> tuple[Path, Names]:

@@ -116,8 +116,8 @@ def watch_disk(places, disk):
 def _judge_leases_by(clock):
     original = SqliteState.__init__
 
-    def begin(self, path, *, patience, **_):
-        original(self, path, patience=patience, now=clock.now)
+    def begin(self, path, **more):
+        original(self, path, **more | {"now": clock.now})
 
     SqliteState.__init__ = begin
 

@@ -186,6 +186,12 @@ class Story(RuleBasedStateMachine):
     def dead_letters_are_asked_again(self, words):
         self._schedule.retry(tuple(sorted(words)))
 
+    @precondition(lambda self: self._hold)
+    @rule(number=st.integers(1, 3), seconds=st.sampled_from(SECONDS))
+    def a_batch_is_out_of_sight_for_longer_than_the_grace(self, number, seconds):
+        self._schedule.fault(f"create:{number}:reset_after & create:{number}:unlisted,seconds=2000")
+        self._do(self._schedule.go, seconds)
+
     @rule()
     def somebody_looks_at_what_is_in_doubt(self):
         self._schedule.look()

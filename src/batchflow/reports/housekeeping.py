@@ -30,7 +30,7 @@ OVER = (RunState.DONE, RunState.CANCELED)
 async def clearable(store: StateStore, *, before: float, now: float) -> AsyncGenerator[Clearable]:
     """List runs that ended before a moment and still have their payloads."""
     async for run in every(store, Run, {"state": OVER}):
-        if not await may_be_cleared(store, run, before=before, now=now):
+        if run.ended_at is None or not await may_be_cleared(store, run, before=before, now=now):
             continue
         size = 0
         async for batch in every(store, Batch, {"run": run.id}):

@@ -98,7 +98,7 @@ async def test_on_absent_hold_leaves_the_decision_to_a_person(bench):
 
 
 async def test_a_listing_that_omits_the_batch_for_a_while_does_not_make_it_absent(bench):
-    bench.simulate("create:1:reset_after", "list:2+3:omit")
+    bench.simulate("create:1:reset_after", "list:2+3+4+5+6+7+8+9:omit")
     report = await bench.run(bench.job(20))
     bench.check(report, asked=20, good=20)
 
@@ -168,6 +168,19 @@ async def test_a_twin_that_comes_after_its_batch_was_collected_is_booked_as_wast
     assert bench.told("batch.twin")
     assert report.books["waste"] == report.books["twice"] > 0
     assert report.books["paid"] > report.books["waste"]
+
+
+async def test_a_call_made_since_is_watched_when_an_earlier_one_of_the_same_batch_turns_up(bench):
+    """Two calls for the same rows, both swallowed: the first to turn up is the batch, the second is waste that is told."""
+    bench.simulate(
+        "create:1:late,seconds=900", "create:1:duration,seconds=10",
+        "create:2+3:duration,seconds=9000", "create:4:late,seconds=3000", "create:4:duration,seconds=10",
+    )  # fmt: skip
+    report = await bench.run(bench.job(30, rules=rules(max_requests=10)))
+    bench.check(report, good=30)
+    assert bench.sim.stats()["rows_billed"] == 40
+    assert bench.told("batch.twin")
+    assert report.books["twice"] == report.books["waste"] > 0
 
 
 async def test_batches_of_an_abandoned_run_do_not_block_others(bench):

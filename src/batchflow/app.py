@@ -105,7 +105,7 @@ class Batchflow:
         self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
         self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
         self.provider = provider or self._plugins.provider("anthropic")()
-        self._prices = prices or PriceBooks([book() for book in self._plugins.prices()])
+        self._prices = prices or price_books(self._plugins)
         self._retry = retry or self._plugins.retry("standard")()
         self._clock = clock or SystemClock()
         self._on_event = on_event or _silent
@@ -427,6 +427,15 @@ class PriceBooks:
             prices = (_asked_price(book, model) for book in self._books)
             self._known[model] = next((price for price in prices if price is not None), None)
         return self._known[model]
+
+
+def price_books(plugins: Plugins) -> PriceBooks:
+    """Make the price books of all plugins. One that cannot be made leaves no cost certain, so nothing goes on without it."""
+    books: list[Prices] = []
+    for book in plugins.prices():
+        with wall(book, "when it was made"):
+            books.append(book())
+    return PriceBooks(books)
 
 
 def _asked_price(book: Prices, model: str) -> Price | None:

@@ -16,7 +16,7 @@ from batchflow.extend.intake import Intake, call
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
 from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
-from batchflow.model.errors import UnknownComponent
+from batchflow.model.errors import PluginError, UnknownComponent
 from batchflow.model.problem import Problem
 from batchflow.model.state import Event
 from batchflow.ports.builder import Builder
@@ -54,6 +54,7 @@ class Plugins:
         self.files: Sequence[Path] = tuple((files or {}).values())
         own = Admission(allow=None if allow is None else frozenset(allow), deny=frozenset(deny))
         self._intake = Intake([own, *admissions])
+        self._complaints: set[str] = set()
         self._intake.builtin()
         if entry_points:
             self._intake.installed()
@@ -81,6 +82,11 @@ class Plugins:
     def denied(self) -> Sequence[Denied]:
         """The plugins that may not be loaded, and why."""
         return tuple(self._intake.denied)
+
+    @property
+    def lack_some(self) -> bool:
+        """Tell whether some plugin was left out, which may have brought what is not there."""
+        return bool(self._intake.broken or self._intake.denied)
 
     def source(self, name: str) -> Callable[..., Source]:
         """Give the factory of a source."""
@@ -128,11 +134,11 @@ class Plugins:
 
     def filters(self) -> Mapping[str, Factory]:
         """Give all template filters, by name."""
-        return {name: offer.load() for name, offer in self.offers(Kind.FILTER).items()}
+        return self._loaded(Kind.FILTER)
 
     def globals(self) -> Mapping[str, Factory]:
         """Give all template functions, by name."""
-        return {name: offer.load() for name, offer in self.offers(Kind.GLOBAL).items()}
+        return self._loaded(Kind.GLOBAL)
 
     def prices(self) -> list[Callable[..., Prices]]:
         """Give the factories of price books, those of later plugins first."""
@@ -169,6 +175,16 @@ class Plugins:
             hint=f"type `batchflow describe {kind}` to see them all, or install the plugin that brings `{name}`",
         )
 
+    def _loaded(self, kind: Kind) -> Mapping[str, Factory]:
+        """Load all of one kind; one that cannot be loaded is not there for templates that name it, and harms no others."""
+        found: dict[str, Factory] = {}
+        for name, offer in self.offers(kind).items():
+            try:
+                found[name] = offer.load()
+            except PluginError as error:
+                self._complain(error.message)
+        return found
+
     def _kept_out(self) -> Iterator[str]:
         """Say who was not loaded, those of one reason together."""
         for reason in dict.fromkeys(denied.reason for denied in self.denied):
@@ -180,14 +196,17 @@ class Plugins:
         return [problem for impl in self._intake.impls("check_job") for problem in self._problems(impl, job)]
 
     def choose_poll_delay(self, *, age: float, default: float) -> float:
-        """Ask for the seconds until a batch is looked at again: the latest plugin with an answer decides."""
+        """Ask for the seconds until a batch is looked at again: the latest plugin with an answer decides.
+
+        One that fails has no answer. It is told of once, and no run fails for it: the others do without it.
+        """
         for impl in reversed(self._intake.impls("choose_poll_delay")):
             try:
                 chosen = call(impl, age=age, default=default)
                 if chosen is not None:
                     return _seconds(chosen)
-            except Exception as error:
-                raise self._intake.blame(impl, error) from error
+            except Exception as error:  # noqa: BLE001 - it is not our code, and there is an answer without it
+                self._complain(self._intake.blame(impl, error).message)
         return default
 
     def on_event(self, event: Event, job: str = "") -> None:
@@ -197,6 +216,12 @@ class Plugins:
                 call(impl, event=event, job=job)
             except Exception:
                 log.exception("plugin %s failed in on_event at %s", self._intake.origin(impl), event.kind)
+
+    def _complain(self, message: str) -> None:
+        """Say once that a plugin fails at what can do without it."""
+        if message not in self._complaints:
+            self._complaints.add(message)
+            log.error("%s", message)
 
     def _problems(self, impl: pluggy.HookImpl, job: Any) -> Iterator[Problem]:
         try:

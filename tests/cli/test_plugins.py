@@ -224,6 +224,40 @@ def test_without_plugins_none_is_imported(shop, house, verb, code):
     assert not (shop.folder / "imported").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["resume", "plain"], Exit.DELIVERED),
+        (["retry", "plain", "--only", "invalid"], Exit.USAGE),  # there are none
+        (["replay", "plain", "--sink", "jsonl"], Exit.PAUSED),  # its file is there already
+        (["cancel", "plain"], Exit.DELIVERED),
+        (["reconcile", "plain"], Exit.DELIVERED),
+        (["show", "k-1", "--run", "plain"], Exit.DELIVERED),
+        (["results", "plain"], Exit.DELIVERED),
+        (["doctor", "plain", "--repair"], Exit.DELIVERED),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_no_verb_that_goes_on_with_a_run_needs_the_plugins(shop, house, words, code):
+    """A plugin that hangs must not stand between a person and a run that needs nothing of it."""
+    house(house=LAKE)
+    left = words[0] in {"resume", "cancel"}
+    assert shop("run", "plain", *(["--no-wait"] if left else [])).code in {Exit.DELIVERED, Exit.IN_FLIGHT}
+    (shop.folder / "plugins" / "house.py").write_text(
+        f"import pathlib; pathlib.Path({str(shop.folder / 'imported')!r}).touch()"
+    )
+    said = shop(*words, "--no-plugins")
+    assert said.code == code, said.err
+    assert not (shop.folder / "imported").exists()
+    shop(*words)
+    assert (shop.folder / "imported").exists() or words[0] in {
+        "resume",
+        "cancel",
+        "reconcile",
+        "doctor",
+    }  # they are done
+
+
 @pytest.mark.parametrize("words", [["ps"], ["report"], ["doctor"], ["gc"], ["pause"]], ids=" ".join)
 def test_who_only_looks_imports_no_plugin_that_is_not_needed(shop, house, words):
     house("[./plugins/house.py]", house=LAKE)

@@ -5,6 +5,8 @@ Each plugin's hook is called by itself, so that an error can be laid at its door
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from inspect import iscoroutine
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +14,8 @@ from typing import Any
 import pluggy
 
 from batchflow.extend.admission import Admission
+from batchflow.extend.deadline import Hung, patience, within
+from batchflow.extend.hearing import Hearing
 from batchflow.extend.intake import Intake, call
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
@@ -31,6 +35,8 @@ from batchflow.ports.source import Source
 
 log = logging.getLogger("batchflow.plugins")
 DAY = 86_400.0
+QUICK = 1.0
+"""Seconds to decide one thing, while the event loop waits."""
 
 
 class Plugins:
@@ -55,6 +61,8 @@ class Plugins:
         own = Admission(allow=None if allow is None else frozenset(allow), deny=frozenset(deny))
         self._intake = Intake([own, *admissions])
         self._complaints: set[str] = set()
+        self._silent: list[pluggy.HookImpl] = []
+        self._hearings: dict[str, Hearing] = {}
         self._intake.builtin()
         if entry_points:
             self._intake.installed()
@@ -198,24 +206,56 @@ class Plugins:
     def choose_poll_delay(self, *, age: float, default: float) -> float:
         """Ask for the seconds until a batch is looked at again: the latest plugin with an answer decides.
 
-        One that fails has no answer. It is told of once, and no run fails for it: the others do without it.
+        One that fails has no answer. It is told of once, and no run fails for it: the others do without it. One that hangs
+        is not asked again, for the event loop waits here.
         """
         for impl in reversed(self._intake.impls("choose_poll_delay")):
+            if impl in self._silent:
+                continue
             try:
-                chosen = call(impl, age=age, default=default)
+                chosen = within(QUICK, partial(call, impl, age=age, default=default))
                 if chosen is not None:
                     return _seconds(chosen)
+            except Hung as error:
+                self._silent.append(impl)
+                self._complain(f"{self._intake.blame(impl, error).message}; it is not asked again")
             except Exception as error:  # noqa: BLE001 - it is not our code, and there is an answer without it
                 self._complain(self._intake.blame(impl, error).message)
         return default
 
     def on_event(self, event: Event, job: str = "") -> None:
-        """Tell every plugin what has been committed. An error is logged under its plugin's name and goes no further."""
+        """Tell every plugin what has been committed, now. An error is logged under its plugin's name and goes no further."""
         for impl in self._intake.impls("on_event"):
-            try:
-                call(impl, event=event, job=job)
-            except Exception:
-                log.exception("plugin %s failed in on_event at %s", self._intake.origin(impl), event.kind)
+            self._tell(impl, event, job)
+
+    def hand_on(self, event: Event, job: str) -> None:
+        """Let every plugin be told in a thread of its own, and wait for none of them."""
+        for impl in self._intake.impls("on_event"):
+            name = str(impl.plugin_name)
+            if name not in self._hearings:
+                self._hearings[name] = Hearing(str(self._intake.origin(impl)))
+            self._hearings[name].put(partial(self._tell, impl, event, job))
+
+    def settle(self) -> None:
+        """Wait until every plugin has heard what it was to be told of; one that hangs is named, and waited for no longer."""
+        for hearing in self._hearings.values():
+            hearing.settle()
+
+    @property
+    def listen(self) -> bool:
+        """Tell whether anybody was to be told of something."""
+        return bool(self._hearings)
+
+    def _tell(self, impl: pluggy.HookImpl, event: Event, job: str) -> None:
+        origin = self._intake.origin(impl)
+        try:
+            given: object = call(impl, event=event, job=job)
+        except (Exception, SystemExit):
+            log.exception("plugin %s failed in on_event at %s", origin, event.kind)
+        else:
+            if iscoroutine(given):
+                given.close()  # nobody will await it, and Python would say so somewhere else
+                self._complain(f"plugin {origin} gave a coroutine in on_event, which nobody awaits")
 
     def _complain(self, message: str) -> None:
         """Say once that a plugin fails at what can do without it."""
@@ -225,7 +265,7 @@ class Plugins:
 
     def _problems(self, impl: pluggy.HookImpl, job: Any) -> Iterator[Problem]:
         try:
-            answer = call(impl, job=job) or ()
+            answer = within(patience(), partial(call, impl, job=job)) or ()
             for message in [answer] if isinstance(answer, str) else answer:
                 yield Problem(f"{message} (says plugin {self._intake.origin(impl)})")
         except Exception as error:  # noqa: BLE001 - the answer to "what is wrong?" is then: this plugin

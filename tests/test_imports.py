@@ -16,7 +16,7 @@ ROOMS: dict[str, set[str]] = {
     "machine": {"model"},
     "ports": {"model"},
     "extend": {"model", "ports"},
-    "plugin": {"model", "ports", "extend"},
+    "plugin": {"model", "ports", "extend", "builtin"},
     "lines": {"builtin", "machine"},
     "builtin": {"model", "ports", "extend", "machine"},
     "sim": set(),

@@ -25,6 +25,7 @@ from batchflow.model.problem import Problem
 from batchflow.model.state import Event
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
+from batchflow.ports.job import JobView
 from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
@@ -199,7 +200,7 @@ class Plugins:
             names = ", ".join(str(denied.by) for denied in self.denied if denied.reason == reason)
             yield f"not loaded, for {reason}: {names}"
 
-    def check_job(self, job: Any) -> list[Problem]:
+    def check_job(self, job: JobView) -> list[Problem]:
         """Ask every plugin what is wrong with a job; a plugin that fails to answer is a problem too."""
         return [problem for impl in self._intake.impls("check_job") for problem in self._problems(impl, job)]
 
@@ -263,7 +264,7 @@ class Plugins:
             self._complaints.add(message)
             log.error("%s", message)
 
-    def _problems(self, impl: pluggy.HookImpl, job: Any) -> Iterator[Problem]:
+    def _problems(self, impl: pluggy.HookImpl, job: JobView) -> Iterator[Problem]:
         try:
             answer = within(patience(), partial(call, impl, job=job)) or ()
             for message in [answer] if isinstance(answer, str) else answer:

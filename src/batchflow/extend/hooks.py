@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pluggy
 
 from batchflow.model.state import Event
+from batchflow.ports.job import JobView
 
 PROJECT = "batchflow"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -102,7 +103,7 @@ def register_commands(register: Register) -> None:
 
 
 @hookspec
-def check_job(job: Any) -> Sequence[str] | None:
+def check_job(job: JobView) -> Sequence[str] | None:
     """Look at a job as configured and name problems. Called by `validate`, `plan` and `run`."""
 
 

@@ -105,7 +105,7 @@ class Batchflow:
         self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
         self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
         self.provider = provider or self._plugins.provider("anthropic")()
-        self._prices = prices or PriceBooks([book() for book in self._plugins.prices()])
+        self._prices = prices or price_books(self._plugins)
         self._retry = retry or self._plugins.retry("standard")()
         self._clock = clock or SystemClock()
         self._on_event = on_event or _silent
@@ -123,6 +123,7 @@ class Batchflow:
     ) -> None:
         """Let go of everything that was opened."""
         with anyio.CancelScope(shield=True):
+            await self._settle()
             await self.provider.close()
             await self.blobs.close()
             await self.store.close()
@@ -275,7 +276,13 @@ class Batchflow:
                 ended = await self._driven(kit, lease, wait, stack)
             if ended.state in {RunState.DONE, RunState.CANCELED}:
                 await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
+            await self._settle()
             return await self._report(ended, telling)
+
+    async def _settle(self) -> None:
+        """Let plugins hear of what has happened before somebody is told that it is over."""
+        if self._plugins.listen:
+            await run_sync(self._plugins.settle)
 
     async def _report(self, run: Run, telling: Telling, *, driven: bool = True) -> Report:
         return Report(run=run, books=await self.store.books(run.id), driven=driven, untold=telling.untold)
@@ -371,7 +378,7 @@ class Batchflow:
             self._on_event(event)
         except Exception:  # noqa: BLE001 - it is not our code, and the commit has happened
             _log.exception("on_event failed on %s", event.kind)
-        self._plugins.on_event(event, job)
+        self._plugins.hand_on(event, job)
 
     async def _newest(self, run: Run) -> str:
         """Name the newest batch of a run: later ones must sort after it, also where the clock was set back meanwhile."""
@@ -427,6 +434,15 @@ class PriceBooks:
             prices = (_asked_price(book, model) for book in self._books)
             self._known[model] = next((price for price in prices if price is not None), None)
         return self._known[model]
+
+
+def price_books(plugins: Plugins) -> PriceBooks:
+    """Make the price books of all plugins. One that cannot be made leaves no cost certain, so nothing goes on without it."""
+    books: list[Prices] = []
+    for book in plugins.prices():
+        with wall(book, "when it was made"):
+            books.append(book())
+    return PriceBooks(books)
 
 
 def _asked_price(book: Prices, model: str) -> Price | None:

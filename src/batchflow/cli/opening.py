@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from batchflow.app import Batchflow, PriceBooks
+from batchflow.app import Batchflow, price_books
 from batchflow.cli.environment import Keyless
 from batchflow.cli.moving import bring_home
 from batchflow.cli.output import remark
@@ -27,7 +27,7 @@ from batchflow.config.whole import look_into
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
 from batchflow.machine.run import OPEN
-from batchflow.model.errors import ConfigError, RunRefused
+from batchflow.model.errors import ConfigError, PluginError, RunRefused
 from batchflow.model.state import Event, Run
 from batchflow.ports.clock import Clock
 from batchflow.reports.runs import SHORT
@@ -147,7 +147,7 @@ async def in_one_round(
         yield
     except ConfigError as met:
         read = survey(file, plugins, env, only=names)
-        prices = PriceBooks([book() for book in plugins.prices()])
+        prices = price_books(plugins)
         with TemporaryDirectory(prefix="batchflow-") as spool:
             await look_into(
                 read,
@@ -181,23 +181,28 @@ def given(plugins: Plugins, spool: Path) -> dict[str, Any]:
 
 def as_job(spec: JobSpec, parts: Parts) -> Job:
     """Make a job of its parts, under the identity that the job file gives it."""
-    return Job(
-        name=spec.name,
-        source=parts.source,
-        request=parts.builder,
-        sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
-        checks=parts.checks,
-        retry=parts.retry,
-        notify=parts.listeners,
-        rules=parts.rules,
-        file=str(spec.file),
-        config=spec.config,
-    )
+    try:
+        return Job(
+            name=spec.name,
+            source=parts.source,
+            request=parts.builder,
+            sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
+            checks=parts.checks,
+            retry=parts.retry,
+            notify=parts.listeners,
+            rules=parts.rules,
+            file=str(spec.file),
+            config=spec.config,
+        )
+    except ConfigError as error:  # the file was read and is sound: it is what a factory gave
+        raise PluginError(
+            error.message.removeprefix(f"job `{spec.name}`: "), hint="this is a fault of its plugin"
+        ) from error
 
 
 async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins, kept: Sequence[Needed]) -> None:
     """Ask every part what is wrong, before anything is sent; raise all that would stop the run."""
-    prices = PriceBooks([book() for book in plugins.prices()])
+    prices = price_books(plugins)
     problems = await check(spec, parts, plugins=plugins, prices=prices, kept=kept)
     for found in problems:
         if found.warning:

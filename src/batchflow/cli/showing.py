@@ -44,9 +44,7 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1
-            plugins = loaded[run.file] = loaded.get(run.file) or (
-                plugins_for(moved_to(Path(run.file), place)) if run.file else Plugins()
-            )
+            plugins = loaded[run.file] = loaded.get(run.file) or plugins_for(moved_to(Path(run.file), place))
             trail = await _tracker(store, blobs, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))

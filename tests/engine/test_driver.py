@@ -71,7 +71,7 @@ async def test_a_store_that_cannot_commit_stops_the_run_and_loses_nothing(bench,
 
 
 @pytest.mark.parametrize("n", [5, 40, 90])
-@pytest.mark.parametrize("method", ["find", "due", "next_wake"])
+@pytest.mark.parametrize("method", ["find", "outlook"])
 async def test_a_store_that_cannot_read_stops_the_run_and_loses_nothing(bench, method, n):
     bench.simulate()
     store = Failing(

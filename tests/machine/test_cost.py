@@ -11,6 +11,8 @@ from batchflow.model.result import CacheCreation, ServerTools, Usage
 
 MILLION = 1_000_000
 HAIKU = Price(input=1, output=5, write_5m=1.25, write_1h=2, read=0.10)
+ODD = Price(input=0.0375, output=0.101, write_5m=1.25, write_1h=2, read=0.10)
+"""Half of what a token costs here is no whole number of nano-dollars."""
 
 
 def price(model):
@@ -112,8 +114,8 @@ USAGES = st.builds(
 
 @given(
     st.lists(PLAIN) | st.lists(USAGES, max_size=4),
-    st.sampled_from(["claude-haiku-4-5", "claude-sonnet-4-5"]),
+    st.sampled_from([HAIKU, price("claude-sonnet-4-5"), ODD]),
     st.booleans(),
 )
-def test_many_rows_cost_what_each_of_them_costs(usages, model, batch):
-    assert costs(price(model), usages, batch=batch) == [cost(price(model), usage, batch=batch) for usage in usages]
+def test_many_rows_cost_what_each_of_them_costs(usages, price, batch):
+    assert costs(price, usages, batch=batch) == [cost(price, usage, batch=batch) for usage in usages]

@@ -34,8 +34,8 @@ class ForgetsToLapse(MemoryState):
 
 
 class WakesEarly(MemoryState):
-    async def due(self, run, now, limit):
-        return (await super().due(run, now + 1.0, limit))[:limit]
+    async def outlook(self, run, now, *, moving, limit):
+        return await super().outlook(run, now + 1.0, moving=moving, limit=limit)
 
 
 BROKEN = [TearsCommits, CountsFactsTwice, ForgetsToLapse, WakesEarly]

@@ -21,7 +21,7 @@ from batchflow.machine.batch import RESERVING
 from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished
 from batchflow.model import errors
 from batchflow.model.change import Put
-from batchflow.model.state import Batch, BatchState, Delivery, Run, RunState, Wish
+from batchflow.model.state import Batch, BatchState, Delivery, Due, Outlook, Run, RunState, Wish
 from batchflow.model.words import Word
 from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
@@ -34,7 +34,7 @@ from batchflow.stages.evidence import Evidence
 from batchflow.stages.kit import Kit
 from batchflow.stages.lookout import Lookout
 from batchflow.stages.poll import poll
-from batchflow.stages.repack import ready, repack, waiting
+from batchflow.stages.repack import ready, repack
 from batchflow.stages.resolve import resolve
 from batchflow.stages.rule import VERB as RULE
 from batchflow.stages.rule import answer
@@ -77,6 +77,8 @@ class Driver:
         """Rounds in a row that began nothing."""
         self._next_look = math.inf
         """When the next batch in flight is due."""
+        self._next_wake: float | None = None
+        """When anything is, as far as the last look told."""
         self._stopping = False
         self._leave_at = None if wait is None else clock.boot() + wait
         self._failure: errors.BatchflowError | None = None
@@ -141,11 +143,12 @@ class Driver:
         started = False
         await self._write_down_what_blocked()
         try:
-            run = await self._obey(tasks)
+            run, seen = await self._obey(tasks)
+            self._next_wake = seen.next_wake
             if not self._stopping and run.state in LIVE:
-                started = await self._start_due(run, tasks)
+                started = await self._start_due(run, seen, tasks)
             elif not self._stopping and not run.by_operator:
-                started = await self._deliver_collected(tasks)
+                started = await self._deliver_collected(seen, tasks)
             if not self._hands and (
                 self._stopping or run.state not in LIVE or await close(self._kit, run, self._stuck)
             ):
@@ -168,13 +171,13 @@ class Driver:
 
     async def _nap(self) -> None:
         """Sleep until a step is done, something is due, or an operator wishes something."""
-        rest = await self._rest()
+        rest = self._rest()
         async with anyio.create_task_group() as nap:
             nap.start_soon(self._alarm, rest, nap.cancel_scope)
             await self._bell.wait()
             nap.cancel_scope.cancel()
 
-    async def _rest(self) -> float:
+    def _rest(self) -> float:
         """Say how long nothing can begin by itself, as far as can be known."""
         now = self._clock.now()
         waits = [self._trouble.not_before - now, self._next_look - now]
@@ -182,10 +185,9 @@ class Driver:
             waits.append(self._reader.resting_until - now)
         if self._leave_at is not None:
             waits.append(self._leave_at - self._clock.boot())
-        wake = await self._kit.store.next_wake(self._kit.run)
-        if wake is not None:
-            waits.append(wake - now)
-        if wake is None or wake <= now:
+        if self._next_wake is not None:
+            waits.append(self._next_wake - now)
+        if self._next_wake is None or self._next_wake <= now:
             waits.append(min(IDLE * 2 ** min(self._idle - 1, 10), LONGEST))
         return min(wait for wait in waits if wait > 0)
 
@@ -204,17 +206,15 @@ class Driver:
 
     async def _is_wanted(self) -> bool:
         try:
-            return bool(await self._wishes(limit=1))
+            return bool(await self._kit.store.find(Wish, {"run": self._kit.run, "done_at": None}, limit=1))
         except errors.BatchflowError:
             return True  # the next round meets the same trouble, and knows what to do about it
 
-    async def _wishes(self, *, limit: int = 1000) -> Sequence[Wish]:
-        return await self._kit.store.find(Wish, {"run": self._kit.run, "done_at": None}, limit=limit)
-
-    async def _obey(self, tasks: TaskGroup) -> Run:
-        """Do what operators asked for, and note when this process has waited long enough."""
+    async def _obey(self, tasks: TaskGroup) -> tuple[Run, Outlook]:
+        """Look, do what operators asked for, and note when this process has waited long enough."""
         kit = self._kit
-        for wish in await self._wishes():
+        run, seen = await kit.outlook(MOVING_STATES, AGENDA)
+        for wish in seen.wishes:
             run = await kit.current()
             done = Put(msgspec.structs.replace(wish, version=wish.version + 1, done_at=kit.now()))
             if wish.verb == "cancel" and not run.cancel:
@@ -228,10 +228,11 @@ class Driver:
                 self._start_ruling(tasks, wish)
             else:
                 await kit.commit(done)
-        run = await kit.current()
-        if await self._may_leave(run):
+        if seen.wishes:
+            run, seen = await kit.outlook(MOVING_STATES, AGENDA)
+        if await self._may_leave(run, seen):
             self._stopping = True
-        return run
+        return run, seen
 
     def _start_ruling(self, tasks: TaskGroup, wish: Wish) -> None:
         """Rule on what is in doubt, and never while it is looked for: both would judge the same batches."""
@@ -242,49 +243,49 @@ class Driver:
     def _is_leaving(self) -> bool:
         return self._leave_at is not None and self._clock.boot() >= self._leave_at
 
-    async def _may_leave(self, run: Run) -> bool:
+    async def _may_leave(self, run: Run, seen: Outlook) -> bool:
         """Leave when the time is up, but not before all that can be sent is sent, and what has come home is brought in.
 
         Else nobody would ever fetch what was paid for, where every command of a timetable leaves at once.
         """
         if not self._is_leaving or not run.read_all or not self._looked or self._hands - {"poll"}:
             return False
-        unsent = [BatchState.DRAFTED, BatchState.SUBMITTING, BatchState.IN_DOUBT]
-        if await self._kit.store.find(Batch, {"run": run.id, "state": unsent}, limit=1):
+        unsent = {BatchState.DRAFTED, BatchState.SUBMITTING, BatchState.IN_DOUBT}
+        if any(batch.state in unsent for batch in seen.moving):
             return False
         now = self._clock.now()
-        busy = await self._has_come_home(now) or await self._to_repack(run, now) or await at_rest(self._kit)
+        busy = await self._has_come_home(seen, now) or self._to_repack(run, seen, now) or await at_rest(self._kit)
         return not busy  # at rest there is nothing to leave, and the run comes to its end
 
-    async def _has_come_home(self, now: float) -> bool:
+    async def _has_come_home(self, seen: Outlook, now: float) -> bool:
         """Tell whether answers wait that could be fetched or delivered now."""
         if now >= self._trouble.not_before:
-            ended = await self._kit.every(Batch, {"run": self._kit.run, "state": BatchState.ENDED})
-            if any(batch.wake_at is not None and batch.wake_at <= now for batch in ended):
+            ended = [batch.wake_at for batch in seen.moving if batch.state is BatchState.ENDED]
+            if any(wake is not None and wake <= now for wake in ended):
                 return True
-        parts = [due.id for due in await self._kit.store.due(self._kit.run, now, AGENDA) if due.kind == "delivery"]
+        parts = [due.id for due in seen.due if due.kind == "delivery"]
         return any(delivery.sink in self._outlets for delivery in await self._kit.store.find(Delivery, {"id": parts}))
 
-    async def _start_due(self, run: Run, tasks: TaskGroup) -> bool:
+    async def _start_due(self, run: Run, seen: Outlook, tasks: TaskGroup) -> bool:
         """Begin every step that is due and has a free hand; tell whether any was begun."""
         before = len(self._hands)
         now = self._clock.now()
-        moving = {batch.id: batch for batch in await self._kit.every(Batch, {"run": run.id, "state": MOVING_STATES})}
+        moving = {batch.id: batch for batch in seen.moving}
         looks = [batch.wake_at for batch in moving.values() if batch.wake_at is not None and batch.wake_at > now]
         self._next_look = min(looks, default=math.inf)
         self._start_reading(run, tasks, moving)
         self._start_moving(tasks, moving, now)
-        await self._start_agenda(run, tasks, moving, now)
+        await self._start_agenda(seen.due, tasks, moving)
         if self._hurry and "poll" not in self._hands:
             self._hurry = False
             self._start(tasks, "poll", partial(poll, self._kit, self._lookout, self._evidence, soon=math.inf))
-        await self._start_repacking(run, tasks, now)
+        self._start_repacking(run, seen, tasks, now)
         return len(self._hands) > before
 
-    async def _deliver_collected(self, tasks: TaskGroup) -> bool:
+    async def _deliver_collected(self, seen: Outlook, tasks: TaskGroup) -> bool:
         """Bring what is collected to its sinks though the run rests, since it is paid for."""
         before = len(self._hands)
-        for due in await self._kit.store.due(self._kit.run, self._clock.now(), AGENDA):
+        for due in seen.due:
             if due.kind == "delivery" and due.id not in self._begun_at_rest:
                 begun = len(self._hands)
                 await self._start_delivery(tasks, due.id)
@@ -301,11 +302,10 @@ class Driver:
             if batch.state is not BatchState.DRAFTED and batch.wake_at is not None and batch.wake_at <= now:
                 self._start_batch(tasks, batch, moving)
 
-    async def _start_agenda(self, run: Run, tasks: TaskGroup, moving: Mapping[str, Batch], now: float) -> None:
+    async def _start_agenda(self, agenda: Sequence[Due], tasks: TaskGroup, moving: Mapping[str, Batch]) -> None:
         """Begin what has waited longest; where none of it can begin, look further down the list."""
         before, limit = len(self._hands), AGENDA
         while True:
-            agenda = await self._kit.store.due(run.id, now, limit)
             for due in agenda:
                 if due.kind == "delivery":
                     await self._start_delivery(tasks, due.id)
@@ -314,6 +314,8 @@ class Driver:
             if len(self._hands) > before or len(agenda) < limit:
                 return
             limit *= 8
+            _, seen = await self._kit.outlook((), limit)
+            agenda = seen.due
 
     def _start_reading(self, run: Run, tasks: TaskGroup, moving: Mapping[str, Batch]) -> None:
         if run.state is not RunState.RUNNING or self._reader is None or "read" in self._hands or self._stuck:
@@ -324,26 +326,22 @@ class Driver:
         if drafted < READ_AHEAD:
             self._start(tasks, "read", self._reader.next_pack)
 
-    async def _start_repacking(self, run: Run, tasks: TaskGroup, now: float) -> None:
-        if "repack" in self._hands:
-            return
-        work = await self._to_repack(run, now)
-        if work is not None:
+    def _start_repacking(self, run: Run, seen: Outlook, tasks: TaskGroup, now: float) -> None:
+        work = self._to_repack(run, seen, now)
+        if work is not None and "repack" not in self._hands:
             self._start(tasks, "repack", work)
 
-    async def _to_repack(self, run: Run, now: float) -> Work | None:
+    def _to_repack(self, run: Run, seen: Outlook, now: float) -> Work | None:
         """Say what is to be done about the rows that wait to be asked again; None when that is nothing now."""
-        setbacks = await waiting(self._kit)
-        if setbacks and run.cancel:
+        if seen.waiting and run.cancel:
             return partial(cancel_waiting, self._kit)
-        if not setbacks or self._stuck:
+        if not seen.waiting or self._stuck:
             return None
-        flying = await self._kit.store.find(Batch, {"run": run.id, "state": MOVING_STATES})
         rules = self._kit.parts.rules
         # Company may still come from what has ended; whoever leaves does not wait for what is at the provider.
-        company = [batch for batch in flying if not self._is_leaving or batch.state is BatchState.ENDED]
+        company = [batch for batch in seen.moving if not self._is_leaving or batch.state is BatchState.ENDED]
         alone = run.read_all and not company
-        chosen = ready(setbacks, now=now, most=rules.batch.max_requests, after=rules.retry.after, alone=alone)
+        chosen = ready(seen.waiting, now=now, most=rules.batch.max_requests, after=rules.retry.after, alone=alone)
         return partial(repack, self._kit, chosen) if chosen else None
 
     def _start_batch(self, tasks: TaskGroup, batch: Batch, moving: Mapping[str, Batch]) -> None:

@@ -4,6 +4,7 @@ Entities carry `version` and change only by compare-and-swap. Facts (`Remote`, `
 inserted and never guarded, because a fact about money stays true whoever lost a race.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -288,6 +289,25 @@ class Due(msgspec.Struct, frozen=True):
     kind: str
     id: str
     wake_at: float
+
+
+SEEN_AT_ONCE = 1000
+
+
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the driver of a run goes by when it decides what to begin."""
+
+    run: Run | None
+    wishes: Sequence[Wish]
+    """Those that nobody has seen to, the oldest `SEEN_AT_ONCE` of them."""
+    moving: Sequence[Batch]
+    """The batches in the states that were asked for, oldest first."""
+    waiting: Sequence[Setback]
+    """Rows that are to be asked again and are in no batch yet; the oldest `SEEN_AT_ONCE` setbacks."""
+    due: Sequence[Due]
+    """Batches, deliveries and waiting setbacks whose `wake_at` has come, oldest first."""
+    next_wake: float | None
+    """The earliest `wake_at` of all these, past or future; None when nothing is scheduled."""
 
 
 COUNTERS = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from batchflow.model.change import Change, Entity, Fact
-from batchflow.model.state import Due, Lease
+from batchflow.model.state import BatchState, Lease, Outlook
 
 T = TypeVar("T", bound=Entity | Fact)
 
@@ -43,12 +43,11 @@ class StateStore(Protocol):
         """
         ...
 
-    async def due(self, run: str, now: float, limit: int) -> Sequence[Due]:
-        """Lists batches, deliveries and unpacked setbacks of a run whose `wake_at` has come, oldest first."""
-        ...
+    async def outlook(self, run: str, now: float, *, moving: Sequence[BatchState], limit: int) -> Outlook:
+        """Everything that a round of the driver asks about a run, all of it as of one moment.
 
-    async def next_wake(self, run: str) -> float | None:
-        """The earliest `wake_at` of the run, past or future; None when nothing is scheduled."""
+        `moving` are the states of the batches that it wants whole; of what is due it wants the oldest `limit`.
+        """
         ...
 
     async def books(self, run: str) -> Mapping[str, int]:

@@ -35,12 +35,13 @@ class Joiner:
         self._batch = batch
         self._parts = parts
         self._footers: list[Footer] = []
+        self._carried: Footer | None = None
         self._size = 0
 
     async def memory(self) -> int:
         """Estimate what a join in source order holds at once."""
         self._footers = [await read_footer(self._kit.blobs, part) for part in self._parts]
-        contexts = _in_memory((await read_footer(self._kit.blobs, self._context)).raw_bytes, self._batch.count)
+        contexts = _in_memory((await self._about_contexts()).raw_bytes, self._batch.count)
         self._size = sum(footer.raw_bytes for footer in self._footers) + contexts
         return self._size
 
@@ -82,11 +83,16 @@ class Joiner:
         assert self._batch.context is not None
         return self._batch.context
 
+    async def _about_contexts(self) -> Footer:
+        if self._carried is None:
+            self._carried = await read_footer(self._kit.blobs, self._context)
+        return self._carried
+
     async def _windows(self, room: int) -> AsyncGenerator[tuple[int, list[Row]]]:
         """Read what records carried, as many rows together as have room, and never less than a frame of them."""
         first, size = 0, 0
         contexts: list[Row] = []
-        frames = read_frames(self._kit.blobs, self._context, await read_footer(self._kit.blobs, self._context))
+        frames = read_frames(self._kit.blobs, self._context, await self._about_contexts())
         async with aclosing(frames):
             async for lines in frames:
                 more = _in_memory(sum(map(len, lines)), len(lines))

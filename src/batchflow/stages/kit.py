@@ -14,7 +14,7 @@ from batchflow.model.change import Change, Entity, Fact, Holding, Note, Put, Ste
 from batchflow.model.errors import Stale
 from batchflow.model.notification import Kind, Threshold
 from batchflow.model.rules import Rules
-from batchflow.model.state import Batch, Event, Intent, Run
+from batchflow.model.state import Batch, BatchState, Event, Intent, Outlook, Run
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.builder import Builder
@@ -151,6 +151,13 @@ class Kit:
                 data=dict(data or {}),
             )
         )
+
+    async def outlook(self, moving: Sequence[BatchState], limit: int) -> tuple[Run, Outlook]:
+        """Ask everything that a round goes by."""
+        seen = await self.store.outlook(self.run, self.now(), moving=moving, limit=limit)
+        if seen.run is None:
+            raise Stale(f"run {self.run} is not in the store any more")
+        return seen.run, seen
 
     async def current(self) -> Run:
         """Read the run as it is now."""

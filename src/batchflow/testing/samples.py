@@ -58,6 +58,11 @@ def a_setback(id: str = "setback-1", **fields: Any) -> Setback:
     return _made(Setback, fields, id=id, run=RUN, batch="batch-1", **what)
 
 
+def a_wish(id: str = "wish-1", **fields: Any) -> Wish:
+    """Gives a wish that nobody has seen to."""
+    return _made(Wish, fields, id=id, run=RUN, verb="pause", at=14.0)
+
+
 def an_intent(token: str = TOKEN, **fields: Any) -> Intent:
     """Gives an intent."""
     times = {"at": 10.0, "last_byte_at": 10.0, "watermark": 9.0}

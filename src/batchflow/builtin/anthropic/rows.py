@@ -27,9 +27,14 @@ Reason: TypeAlias = Literal[
 ]
 """Stop reasons that are known by name: these come without a string being made for each. Any other is read slowly."""
 
+Kind: TypeAlias = Literal[
+    "text", "thinking", "redacted_thinking", "tool_use", "server_tool_use", "web_search_tool_result"
+]
+"""Kinds of blocks, known by name for the same reason."""
+
 
 class _Block(msgspec.Struct, frozen=True, gc=False):
-    type: str = ""
+    type: Kind
     text: str | None = None
 
 

@@ -74,10 +74,10 @@ class Jsonl:
         self._max_record = max_record
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Page]:
-        """Yields pages of about 512 KiB, or of one larger record; where something is wrong, of at most 500 lines.
+        """Yields pages of about a mebibyte, or of one larger record; where something is wrong, of at most 500 lines.
 
         Only reading (and unpacking) is done in a thread: decoding there would fight the event loop for the interpreter,
-        and a hop is worth half a mebibyte, not a page.
+        and a hop is worth a mebibyte, not a page.
         """
         async with aclosing(paged(self._blocks(after))) as blocks:
             async for block in blocks:

@@ -6,7 +6,7 @@ import msgspec
 
 from batchflow.builtin.sources.stream import Stream
 
-BLOCK = 512 * 1024
+BLOCK = 1024 * 1024
 """Enough to make a thread's hop (about 0.1 ms) cheap beside the records in it."""
 
 
@@ -17,7 +17,7 @@ class Overlong(msgspec.Struct, frozen=True):
 
 
 class Lines:
-    """Gives a stream's lines in blocks of about 512 KiB."""
+    """Gives a stream's lines in blocks of about a mebibyte."""
 
     def __init__(self, stream: Stream, limit: int) -> None:
         self._stream = stream
@@ -32,7 +32,7 @@ class Lines:
         while piece := self._stream.read(BLOCK):
             if cut := piece.rfind(b"\n") + 1:
                 self._tail = piece[cut:]
-                return b"".join([*pieces, memoryview(piece)[:cut]])  # half a megabyte, copied once
+                return b"".join([*pieces, memoryview(piece)[:cut]])  # a megabyte, copied once
             pieces.append(piece)
             held += len(piece)
             if held > self._limit:

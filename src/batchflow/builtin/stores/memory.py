@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from typing import Annotated, Any, TypeVar, assert_never, cast
 
 import xxhash
@@ -15,7 +16,22 @@ from batchflow.builtin.stores.objects import PIECE, missing, wrong_bytes, wrong_
 from batchflow.builtin.stores.words import had_by_another, lease_not_held, locked, over_cap, stale
 from batchflow.model.blob import Blob, checked_name
 from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put
-from batchflow.model.state import COUNTERS, Batch, Decision, Delivery, DeliveryState, Due, Intent, Lease, Setback
+from batchflow.model.state import (
+    COUNTERS,
+    SEEN_AT_ONCE,
+    Batch,
+    BatchState,
+    Decision,
+    Delivery,
+    DeliveryState,
+    Due,
+    Intent,
+    Lease,
+    Outlook,
+    Run,
+    Setback,
+    Wish,
+)
 from batchflow.model.units import Doc, Given
 from batchflow.ports.clock import Clock
 
@@ -82,17 +98,22 @@ class MemoryState:
         self, kind: type[T], where: Mapping[str, Any], *, after: str = "", limit: int = 1000, newest: bool = False
     ) -> Sequence[T]:
         _check_fields(kind, where)
-        found = sorted((key, row) for key, row in self._rows[kind].items() if _matches(row, where))
+        found = self._all(kind, where)
         if newest:
             found.reverse()
-        return [cast("T", row) for key, row in found if not after or (key < after if newest else key > after)][:limit]
+        key = attrgetter("token" if kind is Intent else "id")
+        return [row for row in found if not after or (key(row) < after if newest else key(row) > after)][:limit]
 
-    async def due(self, run: str, now: float, limit: int) -> Sequence[Due]:
+    async def outlook(self, run: str, now: float, *, moving: Sequence[BatchState], limit: int) -> Outlook:
         come = [due for due in self._scheduled(run) if due.wake_at <= now]
-        return sorted(come, key=lambda due: (due.wake_at, due.kind, due.id))[:limit]
-
-    async def next_wake(self, run: str) -> float | None:
-        return min((due.wake_at for due in self._scheduled(run)), default=None)
+        return Outlook(
+            run=await self.get(Run, run),
+            wishes=self._all(Wish, {"run": run, "done_at": None})[:SEEN_AT_ONCE],
+            moving=self._all(Batch, {"run": run, "state": moving}),
+            waiting=self._all(Setback, {"run": run, "decision": Decision.AGAIN, "packed_in": ""})[:SEEN_AT_ONCE],
+            due=sorted(come, key=lambda due: (due.wake_at, due.kind, due.id))[:limit],
+            next_wake=min((due.wake_at for due in self._scheduled(run)), default=None),
+        )
 
     async def books(self, run: str) -> Mapping[str, int]:
         return dict.fromkeys(COUNTERS, 0) | {name: n for (its_run, name), n in self._counters.items() if its_run == run}
@@ -124,6 +145,10 @@ class MemoryState:
         held = await self.holder(holding.lease)
         if not held or held.owner != holding.owner:
             raise lease_not_held(holding)
+
+    def _all(self, kind: type[T], where: Mapping[str, Any]) -> list[T]:
+        found = sorted((key, row) for key, row in self._rows[kind].items() if _matches(row, where))
+        return [cast("T", row) for _, row in found]
 
     def _scheduled(self, run: str) -> Iterator[Due]:
         for kind in (Batch, Delivery, Setback):

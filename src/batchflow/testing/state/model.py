@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from batchflow.builtin.stores.memory import memory_state
 from batchflow.model.change import Cap, Change, Count, Entity, Fact, Holding, Note, Put, Step
 from batchflow.model.errors import StoreError
-from batchflow.model.state import Batch, Decision, Delivery, DeliveryState, Event, Intent, Setback
+from batchflow.model.state import Batch, BatchState, Decision, Delivery, DeliveryState, Event, Intent, Setback
 from batchflow.ports.state import StateStore
 from batchflow.testing.clock import ManualClock
 from batchflow.testing.samples import a_batch, a_delivery, a_setback, an_event
@@ -147,8 +147,7 @@ class Example:
         return [
             *[list(await store.find(kind, {"run": self.run})) for kind in _KINDS],
             dict(await store.books(self.run)),
-            *[list(await store.due(self.run, float(now), 4)) for now in range(5)],
-            await store.next_wake(self.run),
+            *[await store.outlook(self.run, float(now), moving=list(BatchState), limit=4) for now in range(5)],
             await store.holder(self.run),
         ]
 

@@ -3,6 +3,9 @@
 # Every write takes the lock at once: a transaction that begins by reading could find itself too old to write.
 BEGIN = "BEGIN IMMEDIATE"
 
+# A look needs no lock: what it reads is as of its first question.
+LOOK = "BEGIN DEFERRED"
+
 # Each arm walks its own partial index and stops at the limit, so the cost is that of what is due, not of what there is.
 # The literals repeat the indexes' own conditions: SQLite uses a partial index only where it can see them.
 DUE = """

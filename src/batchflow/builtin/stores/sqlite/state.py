@@ -12,12 +12,13 @@ import anyio
 from anyio.to_thread import run_sync
 
 from batchflow.builtin.stores.sqlite import leases, queries, transaction
+from batchflow.builtin.stores.sqlite.look import outlook
 from batchflow.builtin.stores.sqlite.rows import tables
 from batchflow.builtin.stores.sqlite.schema import open_database
 from batchflow.builtin.stores.sqlite.trouble import explain
 from batchflow.model.change import Change, Entity, Fact
 from batchflow.model.errors import Bug
-from batchflow.model.state import COUNTERS, Due, Lease
+from batchflow.model.state import COUNTERS, BatchState, Lease, Outlook
 
 T = TypeVar("T", bound=Entity | Fact)
 R = TypeVar("R")
@@ -82,12 +83,8 @@ class SqliteState:
         )
         return [table.struct(row) for row in await self._rows(sql, (*values, limit))]
 
-    async def due(self, run: str, now: float, limit: int) -> Sequence[Due]:
-        rows = await self._rows(queries.DUE, {"run": run, "now": now, "limit": limit})
-        return [Due(*row) for row in rows]
-
-    async def next_wake(self, run: str) -> float | None:
-        return (await self._rows(queries.NEXT_WAKE, {"run": run}))[0][0]
+    async def outlook(self, run: str, now: float, *, moving: Sequence[BatchState], limit: int) -> Outlook:
+        return await self._inside(partial(outlook, tables=self._tables, run=run, now=now, moving=moving, limit=limit))
 
     async def books(self, run: str) -> Mapping[str, int]:
         return dict.fromkeys(COUNTERS, 0) | dict(await self._rows(queries.BOOKS, (run,)))

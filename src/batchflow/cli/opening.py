@@ -11,8 +11,9 @@ import msgspec
 
 from batchflow.app import Batchflow, price_books
 from batchflow.cli.environment import Keyless
+from batchflow.cli.moving import bring_home
 from batchflow.cli.output import remark
-from batchflow.cli.place import beside, is_place
+from batchflow.cli.place import beside, is_place, moved_to
 from batchflow.cli.stores import objects_at, remember, settled, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.check import check
@@ -95,6 +96,7 @@ class Workshop:
         if is_known:
             remember(self.place, self.file.stores, self.file.path)
             await stack.enter_async_context(flow)
+            await bring_home(flow.store, self.place, spec)
             going_on = going_on or await self._unfinished(flow, spec, new=new)
             before = await self._runs(flow, spec, before=going_on)
         supplied = given(self.plugins, self._spool(spec, before))
@@ -209,16 +211,17 @@ async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins, kept: Se
         raise refusal(spec.page, wrong)
 
 
-def file_of(run: Run) -> Path:
-    """Find the job file that a run came from."""
+def file_of(run: Run, place: Path) -> Path:
+    """Find the job file that a run in this state folder came from."""
     if not run.file:
         raise RunRefused(
             f"run {run.id[:SHORT]} of {run.job} was declared in code, not in a job file",
             hint="go on with it from the program that declares it: `flow.resume(job, run)`, `flow.results(run, job)`",
         )
-    if not Path(run.file).is_file():
+    file = moved_to(Path(run.file), place)
+    if not file.is_file():
         raise ConfigError(
             f"run {run.id[:SHORT]} of {run.job} came from {run.file}, and that job file is not there any more",
-            hint="put it back to where it was: runs are known by the place of their job file, and their own folder stays as it is",
+            hint=f"put it back to where it was, or beside {place}: runs are known by their job file",
         )
-    return Path(run.file)
+    return file

@@ -66,7 +66,9 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
         rulings = await _rulings(store, run, typed)
         unclear = run.id in {one.id for one in doubtful} or await is_watched(store, run, now=time.time())
         answer = await _answer(store, place, run, rulings) if rulings or unclear else Answer()
-        left = await doubts(store, run, None if answer.blind else answer.candidates, here=partial(account_of, run))
+        left = await doubts(
+            store, run, None if answer.blind else answer.candidates, here=partial(account_of, run, place)
+        )
         only = (await batch_of(store, batch, {"run": run.id})).id if batch else ""
         reconciled = Reconciled(
             run=run.id,
@@ -151,7 +153,7 @@ async def _told(store: StateStore, run: Run, rulings: list[Ruling], lease: Lease
 
 
 async def _done_here(place: Path, run: Run, rulings: list[Ruling]) -> Answer:
-    path = file_of(run)
+    path = file_of(run, place)
     plugins = plugins_for(path)
     file = read_jobs(path, (run.job,), plugins)
     async with AsyncExitStack() as stack:

@@ -13,7 +13,7 @@ from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, moment_of
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import facts
-from batchflow.cli.place import found
+from batchflow.cli.place import found, moved_to
 from batchflow.cli.stores import opened_objects
 from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build_provider
@@ -44,7 +44,7 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1
-            plugins = loaded[run.file] = loaded.get(run.file) or plugins_for(Path(run.file))
+            plugins = loaded[run.file] = loaded.get(run.file) or plugins_for(moved_to(Path(run.file), place))
             trail = await _tracker(store, blobs, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from tests.support.bench import rules
 
-from batchflow.app import PriceBooks
 from batchflow.engine import watchdog
+from batchflow.engine.pricing import PriceBooks
 from batchflow.job import To
 from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.rules import BatchRules

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from batchflow.app import price_books
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import given, split_words
 from batchflow.cli.validate import validate
 from batchflow.config.plugging import plugins_for
+from batchflow.engine.pricing import price_books
 
 
 def check_file(words: Sequence[str], *, json: bool, no_plugins: bool = False) -> Exit:

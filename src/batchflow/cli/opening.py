@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from batchflow.app import Batchflow, price_books
+from batchflow.app import Batchflow
 from batchflow.cli.environment import Keyless
 from batchflow.cli.moving import bring_home
 from batchflow.cli.output import remark
@@ -24,6 +24,7 @@ from batchflow.config.overlap import kept_for
 from batchflow.config.plugging import remarks
 from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
+from batchflow.engine.pricing import price_books
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
 from batchflow.machine.run import OPEN

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from rich.console import RenderableType
 from rich.text import Text
 
-from batchflow.app import price_books
 from batchflow.cli import failures
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
@@ -19,6 +18,7 @@ from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build, build_provider
 from batchflow.config.job import JobSpec
 from batchflow.config.plugging import plugins_for
+from batchflow.engine.pricing import price_books
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import PluginError
 from batchflow.reports.forecast import Forecast, Forecaster, Outlook

@@ -7,7 +7,6 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from batchflow.app import PriceBooks
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, moment_of
@@ -19,6 +18,7 @@ from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build_provider
 from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
+from batchflow.engine.pricing import price_books
 from batchflow.extend.facade import Plugins
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import UserError
@@ -71,7 +71,7 @@ async def _runs(store: StateStore, wanted: str) -> AsyncGenerator[Run]:
 
 
 def _tracker(store: StateStore, blobs: BlobStore, plugins: Plugins, run: Run) -> Tracker:
-    prices = PriceBooks([book() for book in plugins.prices()])
+    prices = price_books(plugins)
     return Tracker(store, blobs, reader(plugins, run), prices)
 
 

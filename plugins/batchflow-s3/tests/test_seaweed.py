@@ -1,5 +1,7 @@
 """The same on another server: SeaweedFS, a real one. Slow, and left out with a word where its binary is not there."""
 
+import csv
+import io
 import json
 import os
 
@@ -45,6 +47,31 @@ class TestSink(SinkContract):
         assert receipt["bytes"] > 16 * 1024 * 1024
         assert await read_back() == [(row.key, row.text) for row in rows]
         assert any(name.endswith("/_SUCCESS") for name in shelf.names())
+
+
+async def test_one_object_is_put_together_and_added_to(shelf):
+    def make():
+        return sink.s3(
+            url=f"s3://{shelf.bucket}/triage/",
+            endpoint_url=shelf.url,
+            path_style=True,
+            format="csv.gz",
+            object_per="run",
+        )
+
+    rows = [result(f"k{n:06d}", os.urandom(32 * 1024).hex()) for n in range(700)]
+    last = None
+    for parts in ([rows[:1], rows[1:400], rows[400:401], rows[401:699]], [rows[699:]]):
+        one = make()
+        await one.open(context(fresh=last is None), last)
+        for n, some in enumerate(parts):
+            last = await one.write(part(f"p{n}", some, chunk=50))
+        await one.complete()
+        await one.close()
+    [(_, data)] = shelf.data()
+    assert [row["key"] for row in csv.DictReader(io.StringIO(data.decode(), newline=""))] == [row.key for row in rows]
+    assert [name.rpartition("/")[2] for name in shelf.names()] == ["_SUCCESS", "_manifest.json", "results.csv.gz"]
+    assert shelf.uploads() == []
 
 
 class TestSource(SourceContract):

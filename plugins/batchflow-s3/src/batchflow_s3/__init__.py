@@ -2,7 +2,7 @@
 
 place  client  trouble     where a bucket is, how it is reached, what goes wrong there
 growth  upload  packing    bytes into one object of any size, in constant memory
-names  sink                results, one object a part
+names  sink  joining       results, one object a part or one a run
 flow  objects  source      records, from objects that are read as streams
 blobs                      payloads in a bucket instead of a folder
 

@@ -26,15 +26,18 @@ class Bucket:
         self._line = Line(server)
         self._sealed = dict(sealed or {})
 
-    async def put(self, key: str, body: io.BytesIO, kind: str) -> None:
-        """Writes an object in one go: it is there whole, or as it was."""
+    async def put(self, key: str, body: io.BytesIO, kind: str, marked: Mapping[str, str] | None = None) -> None:
+        """Writes an object in one go: it is there whole, or as it was. What it is marked with is kept beside it."""
         client = await self._line.client()
-        await client.put_object(**self._at(key), **self._sealed, Body=body, ContentType=kind)
+        await client.put_object(
+            **self._at(key), **self._sealed, Body=body, ContentType=kind, Metadata=dict(marked or {})
+        )
 
-    async def begin(self, key: str, kind: str) -> "Parts":
+    async def begin(self, key: str, kind: str, marked: Mapping[str, str] | None = None) -> "Parts":
         """Begins an object that comes in parts."""
         client = await self._line.client()
-        begun = await client.create_multipart_upload(**self._at(key), **self._sealed, ContentType=kind)
+        asked = {**self._at(key), **self._sealed, "ContentType": kind, "Metadata": dict(marked or {})}
+        begun = await client.create_multipart_upload(**asked)
         return Parts(client, {**self._at(key), "UploadId": begun["UploadId"]})
 
     async def get(self, key: str, *, start: int = 0, end: int | None = None, etag: str = "") -> tuple[Body, Reply]:
@@ -50,9 +53,13 @@ class Bucket:
 
     async def entry(self, key: str) -> Entry:
         """Looks at one object."""
-        client = await self._line.client()
-        reply = await client.head_object(**self._at(key))
+        reply = await self.about(key)
         return Entry(key, reply["ContentLength"], reply["ETag"])
+
+    async def about(self, key: str) -> Reply:
+        """Asks everything that is kept beside one object."""
+        client = await self._line.client()
+        return await client.head_object(**self._at(key))
 
     async def entries(self, prefix: str) -> AsyncGenerator[Entry]:
         """Lists the objects whose keys begin like this, in the order of their keys."""
@@ -101,21 +108,30 @@ class Parts:
     def __init__(self, client: Client, upload: dict[str, str]) -> None:
         self._client = client
         self._upload = upload
-        self._etags: list[str] = []
+        self._etags: dict[int, str] = {}
 
     @property
     def next(self) -> int:
         """The number of the next part."""
         return len(self._etags) + 1
 
-    async def add(self, body: io.BytesIO) -> None:
-        """Sends the next part."""
-        reply = await self._client.upload_part(**self._upload, PartNumber=self.next, Body=body)
-        self._etags.append(reply["ETag"])
+    async def add(self, body: io.BytesIO, number: int = 0) -> None:
+        """Sends the next part, or the one of a number."""
+        number = number or self.next
+        reply = await self._client.upload_part(**self._upload, PartNumber=number, Body=body)
+        self._etags[number] = reply["ETag"]
+
+    async def copy(self, number: int, source: Entry, start: int, end: int) -> None:
+        """Has the server make a part of bytes of another object in this bucket, if that is still the one that was listed."""
+        asked = {"CopySource": {"Bucket": self._upload["Bucket"], "Key": source.key}, "CopySourceIfMatch": source.etag}
+        # A range is refused of an object of 5 MB, and what is whole needs none.
+        part = {} if end - start == source.size else {"CopySourceRange": f"bytes={start}-{end - 1}"}
+        reply = await self._client.upload_part_copy(**self._upload, **asked, **part, PartNumber=number)
+        self._etags[number] = reply["CopyPartResult"]["ETag"]
 
     async def complete(self) -> None:
         """Makes the object visible, all at once, in place of one of that name."""
-        parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(self._etags, 1)]
+        parts = [{"PartNumber": number, "ETag": etag} for number, etag in sorted(self._etags.items())]
         await self._client.complete_multipart_upload(**self._upload, MultipartUpload={"Parts": parts})
 
     async def abort(self) -> None:

@@ -15,6 +15,12 @@ ABORT = 10.0
 """Seconds that a cancelled or failing writer spends on giving back what it sent; the next `open` sweeps what is left."""
 
 
+async def given_back(parts: Parts) -> None:
+    """Ends an upload that comes to nothing, also for somebody who was cancelled."""
+    with anyio.move_on_after(ABORT, shield=True), suppress(*FOREIGN):
+        await parts.abort()
+
+
 class Upload:
     """An object in the making: visible once `finish` has returned, and never half. Leaving the block gives the rest back."""
 
@@ -34,8 +40,7 @@ class Upload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._parts:
-            with anyio.move_on_after(ABORT, shield=True), suppress(*FOREIGN):
-                await self._parts.abort()
+            await given_back(self._parts)
 
     async def write(self, data: bytes) -> None:
         """Takes more; sends a part whenever one is full."""

@@ -28,7 +28,8 @@ CALLED: Mapping[str, str] = MappingProxyType(
         "check": "Before money is spent. Every plugin is asked, and all that is found is told at once.",
         "choose": "Whenever that one thing is to be decided. The plugin that was loaded last is asked first, and the first answer that "
         "is not `None` counts.",
-        "on": "After the commit that it tells of, in the event loop, plugin by plugin. A process that dies in between tells nobody.",
+        "on": "After the commit that it tells of, event by event, in a thread that each plugin has for itself. When a run has ended, it is waited for, "
+        "up to ten seconds for each event. A process that dies in between tells nobody.",
     }
 )
 """When and how a hook is called, by its first word."""
@@ -38,8 +39,9 @@ RAISES: Mapping[str, str] = MappingProxyType(
         "register": "Nothing of that plugin is taken: `batchflow plugin list` says why. Jobs that need none of its parts go on; one that "
         "does is refused with the plugin's name and the reason. An object that was handed in raises `PluginError` at once.",
         "check": "That is a problem of the job, too, and named as the plugin's: the job is not run.",
-        "choose": "`PluginError` names the plugin and the hook, and stops the job; what was committed is kept.",
-        "on": "The error is logged with the plugin's name. The run goes on, and so do the other plugins.",
+        "choose": "That is logged once, with the plugin's name, and counts as `None`. So does an answer that is no number, or out of bounds.",
+        "on": "The error is logged with the plugin's name. The run goes on, and so do the other plugins. One that hangs is named, and "
+        "waited for no longer.",
     }
 )
 """What happens when a hook raises, by its first word."""

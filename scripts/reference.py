@@ -104,7 +104,7 @@ def ruling(word: Word) -> str:
 
 def commands() -> str:
     """Describe every verb as its own help does."""
-    app = doors._app([])  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the manual is made of what nobody else need see
+    app = doors._app()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the manual is made of what nobody else need see
     text = app.generate_docs(heading_level=1, include_hidden=False)
     return "## batchflow " + text.partition("\n## batchflow ")[2]
 

@@ -1,5 +1,7 @@
 """The Python face: what a program that embeds batchflow sees."""
 
+import threading
+import time
 from itertools import combinations
 
 import pytest
@@ -7,6 +9,7 @@ from bench import every
 
 from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
+from batchflow.extend import hearing
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import RunRefused, SinkUnready
 from batchflow.model.state import Batch, RunState
@@ -82,6 +85,63 @@ async def test_events_tell_of_which_job_they_are_and_what_can_be_counted(bench):
     assert heard["batch.drafted"] == ("job", {"count": 10})
     assert heard["batch.submitted"][1]["count"] == 10
     assert heard["batch.collected"] == ("job", {"good": 9, "again": 0, "dead": 1})
+
+
+async def test_a_plugin_that_blocks_in_on_event_holds_nobody_up_and_is_named(bench, monkeypatch, caplog):
+    """Neither the run, nor the other plugin, nor the end."""
+    monkeypatch.setattr(hearing, "LAST_WORDS", 0.2)
+    bench.simulate()
+    heard, over = [], threading.Event()
+
+    class Blocks:
+        @hookimpl
+        def on_event(self):
+            over.wait()
+
+    class Hears:
+        @hookimpl
+        def on_event(self, event):
+            time.sleep(0.01)
+            heard.append(event.kind)
+
+    plugins = Plugins([Blocks(), Hears()], entry_points=False)
+    async with bench.flow(plugins=plugins) as flow:
+        report = await flow.run(bench.job(10))
+        assert report.books["delivered"] == 10
+        assert heard == [event.kind for event in bench.events]  # before `run` comes back
+    assert caplog.text.count("plugin Blocks did not come back from on_event within 0.2 s: 8 events were not told") == 1
+    over.set()
+
+
+async def test_events_that_nobody_takes_do_not_fill_the_memory(bench, monkeypatch, caplog):
+    monkeypatch.setattr(hearing, "LAST_WORDS", 0.1)
+    monkeypatch.setattr(hearing, "MOST", 3)
+    bench.simulate()
+    over = threading.Event()
+
+    class Blocks:
+        @hookimpl
+        def on_event(self):
+            over.wait()
+
+    await bench.run(bench.job(10), plugins=Plugins([Blocks()], entry_points=False))
+    assert "plugin Blocks is slow in on_event: 3 events wait for it, and it is told of no more" in caplog.text
+    over.set()
+
+
+@pytest.mark.filterwarnings("error")
+async def test_a_coroutine_from_on_event_is_told_of_once(bench, caplog):
+    async def later():
+        """Nobody awaits this."""
+
+    class Forgets:
+        @hookimpl
+        def on_event(self):
+            return later()
+
+    bench.simulate()
+    await bench.run(bench.job(10), plugins=Plugins([Forgets()], entry_points=False))
+    assert caplog.text.count("plugin Forgets gave a coroutine in on_event, which nobody awaits") == 1
 
 
 async def test_a_flow_that_was_stopped_begins_nothing(bench):

@@ -210,6 +210,25 @@ def test_every_example_of_a_hook_uses_that_hook():
     assert [name for name, text in examples.items() if f"def {name}(" not in text or "Plugins([" not in text] == []
 
 
+PUBLIC = {"batchflow", "batchflow.plugin", "batchflow.testing", "batchflow.lines", "batchflow.sim"}
+
+
+def test_what_authors_copy_imports_nothing_that_may_change():
+    shown = [
+        path
+        for folder in ("docs", "examples", "plugins", "src/batchflow/scaffold")
+        for path in ROOT.glob(f"{folder}/**/*.py")
+    ]
+    texts = {path: path.read_text(encoding="utf-8") for path in shown if path.parent.name != "benchmarks"}
+    texts |= {page: page.read_text(encoding="utf-8") for page in [*ROOT.glob("docs/how-to/*.md"), *TUTORIALS]}
+    found = {
+        (path.relative_to(ROOT), name)
+        for path, text in texts.items()
+        for name in re.findall(r"^\s*(?:from|import) (batchflow(?:\.\w+)*)", text, re.MULTILINE)
+    }
+    assert sorted((str(path), name) for path, name in found if name not in PUBLIC and "tests" not in path.parts) == []
+
+
 def test_pages_made_from_the_code_are_current():
     spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts/reference.py")
     reference = importlib.util.module_from_spec(spec)

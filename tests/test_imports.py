@@ -16,7 +16,7 @@ ROOMS: dict[str, set[str]] = {
     "machine": {"model"},
     "ports": {"model"},
     "extend": {"model", "ports"},
-    "plugin": {"model", "ports", "extend"},
+    "plugin": {"model", "ports", "extend", "builtin"},
     "lines": {"builtin", "machine"},
     "builtin": {"model", "ports", "extend", "machine"},
     "sim": set(),
@@ -28,7 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "testing": {"model", "ports", "machine", "extend", "builtin", "stages", "engine", "plugin"},
     "reports": BELOW_ENGINE | {"engine", "config", "job", "app"},
     "cli": BELOW_ENGINE | {"engine", "config", "job", "app", "reports", "sim", "plugin"},
-    "scaffold": {"plugin", "testing", "Plugins"},
+    "scaffold": {"plugin", "testing", "Plugins", "sim"},
     "__main__": {"cli"},
 }
 """What each room may import, besides itself. The package's own `__init__` re-exports and may import anything."""

@@ -17,45 +17,39 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from batchflow.engine.aside import aside
+from batchflow.engine.beginning import changed, fingerprint_of, renew, wish_to_cancel, write_down
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
 from batchflow.engine.duplicates import open_seen
 from batchflow.engine.ids import Ids, token, uuid7
 from batchflow.engine.lease import DriverLease
 from batchflow.engine.memory import BUDGET, Memory
+from batchflow.engine.outlets import open_sinks, refuse_missing_sinks
+from batchflow.engine.pricing import price_books
 from batchflow.engine.reconciling import reconcile
 from batchflow.engine.telling import Telling
-from batchflow.engine.unready import Unready
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job
 from batchflow.machine.begin import AlreadyDone, LeftPaused, PickUp, Refuse, begin, go_on
 from batchflow.machine.ruling import Ruling
-from batchflow.machine.run import OPEN, Resumed
+from batchflow.machine.run import OPEN
 from batchflow.model import errors
-from batchflow.model.change import Put
-from batchflow.model.money import Price
 from batchflow.model.result import Result
-from batchflow.model.state import Batch, BatchState, Delivery, DeliveryState, Event, Run, RunState, Wish
-from batchflow.model.state import Outlet as LastReceipt
+from batchflow.model.state import Batch, BatchState, Event, Run, RunState
 from batchflow.model.words import Word
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.clock import Clock
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
 from batchflow.ports.retry import RetryPolicy
-from batchflow.ports.sink import SinkContext
 from batchflow.ports.state import StateStore
-from batchflow.stages.asked import asked, let_go, where_of
 from batchflow.stages.deliver import rows_for
 from batchflow.stages.draft import Reader
-from batchflow.stages.kit import Kit, On, Outlet, Parts
+from batchflow.stages.kit import Kit, On, Parts
 from batchflow.stages.mend import Unmended, refetch
-from batchflow.stages.overlap import Written, covers_of, needed_in, overlaps, targets_of
-from batchflow.stages.reopen import refuse_other_account, refuse_other_address, reopen
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
-from batchflow.stages.wall import misgiven, of_job, wall
 
 _log = logging.getLogger("batchflow")
 
@@ -105,7 +99,7 @@ class Batchflow:
         self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
         self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
         self.provider = provider or self._plugins.provider("anthropic")()
-        self._prices = prices or PriceBooks([book() for book in self._plugins.prices()])
+        self._prices = prices or price_books(self._plugins)
         self._retry = retry or self._plugins.retry("standard")()
         self._clock = clock or SystemClock()
         self._on_event = on_event or _silent
@@ -123,6 +117,7 @@ class Batchflow:
     ) -> None:
         """Let go of everything that was opened."""
         with anyio.CancelScope(shield=True):
+            await self._settle()
             await self.provider.close()
             await self.blobs.close()
             await self.store.close()
@@ -146,7 +141,7 @@ class Batchflow:
     async def _run(self, job: Job, *, new: bool, wait: float | None) -> Report:
         parts = job.parts(self._retry)
         last = await self.last(job)
-        fingerprint = await _fingerprint(parts, None if new else last)
+        fingerprint = await fingerprint_of(parts, None if new else last)
         repeat = job.rules.repeat == "always"
         verdict = begin(last, config=job.identity(), fingerprint=fingerprint, new=new, repeat=repeat)
         match verdict:
@@ -156,7 +151,7 @@ class Batchflow:
                     pass  # nothing but to tell what a process that died may not have told
                 return await self._report(run, telling, driven=False)
             case Refuse(run=run, what=what):
-                raise _changed(run, what, await self.store.books(run.id))
+                raise changed(run, what, await self.store.books(run.id))
             case PickUp(run=run):
                 return await self._go_on(run, job, fingerprint, parts, wait=wait)
             case _:
@@ -170,15 +165,15 @@ class Batchflow:
                 hint=f"`batchflow report {run.id[:16]}` says what came of it",
             )
         parts = job.parts(self._retry)
-        fingerprint = await _fingerprint(parts, run)
+        fingerprint = await fingerprint_of(parts, run)
         match go_on(run, config=job.identity(), fingerprint=fingerprint):
             case Refuse(what=what):
-                raise _changed(run, what, await self.store.books(run.id))
+                raise changed(run, what, await self.store.books(run.id))
             case PickUp():
                 return await self._go_on(run, job, fingerprint, parts, wait=wait)
 
     async def _go_on(self, run: Run, job: Job, fingerprint: str | None, parts: Parts, *, wait: float | None) -> Report:
-        first = partial(_renew, config=job.identity(), fingerprint=fingerprint)
+        first = partial(renew, config=job.identity(), fingerprint=fingerprint)
         return await self.drive(run, parts, wait=wait, first=first)
 
     async def retry(self, job: Job, run: Run, words: Collection[Word], *, wait: float | None = None) -> Report:
@@ -194,17 +189,17 @@ class Batchflow:
         """Bring everything that a run brought to one sink to it again, from the stored answers, and go on with the run."""
         parts = job.parts(self._retry)
         if run.state in OPEN:
-            fingerprint = await _fingerprint(parts, run)
+            fingerprint = await fingerprint_of(parts, run)
             verdict = go_on(run, config=job.identity(), fingerprint=fingerprint)
             if isinstance(verdict, Refuse):
-                raise _changed(run, verdict.what, await self.store.books(run.id))
+                raise changed(run, verdict.what, await self.store.books(run.id))
         lease = self._lease(f"run/{run.id}")
         await aside(lease, partial(replay, self._kit(run, parts, lease), sink))
         return await self.drive(run, parts, wait=wait)
 
     async def cancel(self, job: Job, run: Run) -> Report:
         """End a run early: send nothing more, cancel what is at the provider, and keep what was answered."""
-        return await self.drive(run, job.parts(self._retry), first=_wish_to_cancel, bear=True)
+        return await self.drive(run, job.parts(self._retry), first=wish_to_cancel, bear=True)
 
     async def reconcile(self, job: Job, run: Run, rulings: Sequence[Ruling] = ()) -> Answer:
         """Look at what is in doubt or held in a run that nobody drives, and obey these rulings; nothing is sent."""
@@ -264,18 +259,24 @@ class Batchflow:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease, await self._newest(run))
-            kit = replace(kit, parts=replace(parts, outlets=await self._open_sinks(kit, stack, bear=bear)))
-            await self._refuse_missing_sinks(kit)
+            kit = replace(kit, parts=replace(parts, outlets=await open_sinks(kit, stack, self._folder, bear=bear)))
+            await refuse_missing_sinks(kit)
             telling = Telling(kit, self._clock)
             kit = replace(kit, told=telling.overhearing(kit.told))
             async with telling.beside():
-                await self._begin(kit, run)
+                await write_down(kit, run)
                 if first is not None:
                     await first(kit)
                 ended = await self._driven(kit, lease, wait, stack)
             if ended.state in {RunState.DONE, RunState.CANCELED}:
                 await run_sync(partial(shutil.rmtree, self._folder / "seen" / run.id, ignore_errors=True))
+            await self._settle()
             return await self._report(ended, telling)
+
+    async def _settle(self) -> None:
+        """Let plugins hear of what has happened before somebody is told that it is over."""
+        if self._plugins.listen:
+            await run_sync(self._plugins.settle)
 
     async def _report(self, run: Run, telling: Telling, *, driven: bool = True) -> Report:
         return Report(run=run, books=await self.store.books(run.id), driven=driven, untold=telling.untold)
@@ -298,68 +299,6 @@ class Batchflow:
         finally:
             self._drivers.discard(driver)
 
-    async def _begin(self, kit: Kit, run: Run) -> None:
-        """Write a fresh run down, or wake one that stopped."""
-        if await self.store.get(Run, run.id) is None:
-            await kit.commit(Put(run), kit.event("run.started", run.id, run.job))
-            return
-
-        await refuse_other_address(kit)
-        await refuse_other_account(kit)
-        await _wake(kit)
-        await reopen(kit)
-
-    async def _open_sinks(self, kit: Kit, stack: AsyncExitStack, *, bear: bool) -> list[Outlet]:
-        """Open every sink before any money is spent; none where one would write over what is needed."""
-        refusals = await self._overlaps(kit)
-        if not bear and (wrong := next(filter(None, refusals), None)):
-            raise wrong
-        opened: list[Outlet] = []
-        for outlet, refusal in zip(kit.parts.outlets, refusals, strict=True):
-            if refusal:
-                opened.append(replace(outlet, sink=Unready(outlet.sink, refusal)))
-                continue
-            last = await self.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
-            fresh = last is None or last.receipt is None
-            context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
-            sink, within = outlet.sink, kit.parts.rules.plugin_timeout
-            stack.push_async_callback(partial(let_go, sink, "when it was closed", sink.close, within=within))
-            try:
-                make_ready = partial(sink.open, context, last.receipt if last else None)
-                await asked(sink, "when it was opened", make_ready, within=within, where=where_of(sink))
-            except (errors.SinkError, errors.PluginError) as error:
-                if bear:
-                    opened.append(replace(outlet, sink=Unready(sink, error)))
-                    continue
-                if isinstance(error, errors.PluginError):
-                    raise of_job(kit.parts.name, error) from error
-                if await self.store.get(Run, kit.run) is not None:
-                    raise
-                raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
-            opened.append(outlet)
-        return opened
-
-    async def _overlaps(self, kit: Kit) -> list[errors.SinkUnready | None]:
-        """Say of each sink whether it would write over what is needed. The source is looked at when a run begins."""
-        written = [Written(outlet.name, targets_of(outlet.sink) or ()) for outlet in kit.parts.outlets]
-        is_new = await self.store.get(Run, kit.run) is None
-        covers = covers_of(kit.parts.source) if is_new else None
-        found = await overlaps(written, covers, needed_in(self._folder, Path.cwd()))
-        return [
-            errors.SinkUnready(f"{one.message}. Nothing was touched.", hint=one.hint) if one else None for one in found
-        ]
-
-    async def _refuse_missing_sinks(self, kit: Kit) -> None:
-        """Parts that wait for a sink which the job has no longer would wait for ever."""
-        names = {outlet.name for outlet in kit.parts.outlets}
-        open_parts = {"run": kit.run, "state": (DeliveryState.DUE, DeliveryState.PARKED)}
-        for part in await self.store.find(Delivery, open_parts):
-            if part.sink not in names:
-                raise errors.RunRefused(
-                    f"run {kit.run[:16]} still has results for sink {part.sink}, which the job does not have any more. They are safe",
-                    hint=f"put a sink called `{part.sink}` back into the job and run it again",
-                )
-
     async def last(self, job: Job) -> Run | None:
         """Find the last run of a job."""
         runs = await self.store.find(Run, {"job": job.name, "file": job.file}, limit=1, newest=True)
@@ -371,7 +310,7 @@ class Batchflow:
             self._on_event(event)
         except Exception:  # noqa: BLE001 - it is not our code, and the commit has happened
             _log.exception("on_event failed on %s", event.kind)
-        self._plugins.on_event(event, job)
+        self._plugins.hand_on(event, job)
 
     async def _newest(self, run: Run) -> str:
         """Name the newest batch of a run: later ones must sort after it, also where the clock was set back meanwhile."""
@@ -414,79 +353,5 @@ class Batchflow:
         )
 
 
-class PriceBooks:
-    """Several price books as one: the first that knows a model is believed."""
-
-    def __init__(self, books: Sequence[Prices]) -> None:
-        self._books = books
-        self._known: dict[str, Price | None] = {}
-
-    def price(self, model: str) -> Price | None:
-        """Ask each book once per model."""
-        if model not in self._known:
-            prices = (_asked_price(book, model) for book in self._books)
-            self._known[model] = next((price for price in prices if price is not None), None)
-        return self._known[model]
-
-
-def _asked_price(book: Prices, model: str) -> Price | None:
-    doing = f"when it was asked for the price of {model}"
-    with wall(book, doing):
-        price = book.price(model)
-    if not isinstance(price, Price | None):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
-        raise misgiven(book, doing, price, "a `Price`, or None")
-    return price
-
-
 def _silent(_event: Event) -> None:
     """Nobody listens."""
-
-
-async def _fingerprint(parts: Parts, last: Run | None) -> str | None:
-    """Ask the source what it holds now; not where a run has read it to its end, for it may be edited or gone since."""
-    if last is not None and last.state in OPEN and last.read_all:
-        return last.fingerprint
-    source = parts.source
-    try:
-        ask, within = source.fingerprint, parts.rules.plugin_timeout
-        return await asked(source, "when it was asked for its fingerprint", ask, within=within, where=where_of(source))
-    except errors.PluginError as error:
-        raise of_job(parts.name, error) from error
-
-
-async def _wake(kit: Kit) -> None:
-    """Write down by what rules a run goes on, its budget among them, and take it out of its pause."""
-    run = await kit.current()
-    if run.summary != kit.parts.rules.summary:
-        await kit.commit(Put(msgspec.structs.replace(run, version=run.version + 1, summary=kit.parts.rules.summary)))
-    if run.state in {RunState.PAUSED, RunState.FAILED}:
-        await kit.step_run(Resumed(), kit.event("run.resumed", run.id, f"it was {run.state}: {run.why}"))
-
-
-async def _wish_to_cancel(kit: Kit) -> None:
-    """Let the driver that is about to begin hear it as it hears every wish; one that may not begin never hears of it."""
-    await kit.commit(Put(Wish(id=kit.fresh(), run=kit.run, verb="cancel", at=kit.now())))
-
-
-async def _renew(kit: Kit, *, config: str, fingerprint: str | None) -> None:
-    """Write down what a run that has not read anything yet is about to read."""
-    run = await kit.current()
-    if (run.config, run.fingerprint) != (config, fingerprint) and not run.read_all:
-        await kit.commit(
-            Put(msgspec.structs.replace(run, version=run.version + 1, config=config, fingerprint=fingerprint))
-        )
-
-
-def _changed(run: Run, what: str, books: Mapping[str, int]) -> errors.RunRefused:
-    again = "pays for everything again" if books["intents"] else "begins afresh: nothing of it was sent yet"
-    if what == "source":
-        text = (
-            f"the source of run {run.id} was edited in mid-run, so what was read and what was not cannot be told apart"
-        )
-        return errors.RunRefused(
-            text,
-            hint=f"put the old file back and run again; `batchflow cancel {run.id[:16]}` ends it and keeps what is paid for; `--new` {again}",
-        )
-    text = f"the job was changed in the middle of run {run.id} ({run.state})"
-    hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:16]}` ends it; `--new` {again}"
-    return errors.RunRefused(text, hint=hint)

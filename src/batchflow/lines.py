@@ -9,7 +9,7 @@ Records, for a source: `json_records` and `csv_records` read any `Shelf`: a plug
 bytes of one begin at a place (`entered` unpacks them), and gets cutting, decoding, cursors and bad rows for it. `folder` is
 the shelf of local files, and `covers` tells whether they would be what a sink writes; `paged` carries a generator that blocks into a thread, page by page. A shelf is
 called in threads: one on a network asks its event loop from there (`anyio.from_thread.run`).
-`key_of` and `no_key` judge what is to be a record's key.
+`key_of` and `no_key` judge what is to be a record's key; `stood` reads a cursor back.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,6 +24,7 @@ from batchflow.builtin.sinks.redo import sync_folder
 from batchflow.builtin.sources.csv import Csv, dialect
 from batchflow.builtin.sources.encoding import UTF8, checked
 from batchflow.builtin.sources.jsonl import Jsonl
+from batchflow.builtin.sources.mark import stood
 from batchflow.builtin.sources.paged import paged
 from batchflow.builtin.sources.shelf import Folder, Shelf
 from batchflow.builtin.sources.stream import GONE, Stream, entered, shorter
@@ -60,6 +61,7 @@ __all__ = [
     "paged",
     "shorter",
     "spelled",
+    "stood",
     "sync_folder",
 ]
 

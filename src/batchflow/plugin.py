@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from batchflow.builtin.retry import standard
 from batchflow.extend.hooks import Register, hookimpl
 from batchflow.extend.moved import Moved, look_up
 from batchflow.extend.versions import API
@@ -34,6 +35,7 @@ from batchflow.model.notification import Notification
 from batchflow.model.record import Cursor, Idle, Page, Record, Skip, Unreadable
 from batchflow.model.remote import Limits, ListPage, RemoteBatch, Weight
 from batchflow.model.result import Answer, Bad, Result, Usage
+from batchflow.model.rules import BatchRules, RetryRules, Rules, SubmitRules, Truncated
 from batchflow.model.state import (
     COUNTERS,
     SEEN_AT_ONCE,
@@ -62,6 +64,7 @@ from batchflow.ports.blobs import BlobStore, BlobWriter
 from batchflow.ports.builder import Builder, BuildError, ByPage, Params
 from batchflow.ports.check import Check, Shaping
 from batchflow.ports.clock import Clock
+from batchflow.ports.job import JobView, NotifierView, PartView, SinkView
 from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Outgoing, Provider
@@ -93,6 +96,7 @@ __all__ = [
     "Bad",
     "BadReply",
     "Batch",
+    "BatchRules",
     "BatchState",
     "BatchflowError",
     "Binding",
@@ -127,6 +131,7 @@ __all__ = [
     "Holding",
     "Idle",
     "Intent",
+    "JobView",
     "Lease",
     "Limits",
     "ListPage",
@@ -136,6 +141,7 @@ __all__ = [
     "Note",
     "Notification",
     "Notifier",
+    "NotifierView",
     "NotifyError",
     "NotifyRefused",
     "ObjectDamaged",
@@ -146,6 +152,7 @@ __all__ = [
     "Page",
     "Params",
     "Part",
+    "PartView",
     "Pause",
     "Placed",
     "PlainPart",
@@ -169,6 +176,8 @@ __all__ = [
     "Result",
     "Retry",
     "RetryPolicy",
+    "RetryRules",
+    "Rules",
     "Run",
     "SchemaTooNew",
     "Seconds",
@@ -180,6 +189,7 @@ __all__ = [
     "SinkContext",
     "SinkError",
     "SinkRefused",
+    "SinkView",
     "Size",
     "Skip",
     "Source",
@@ -188,7 +198,9 @@ __all__ = [
     "StateStore",
     "Step",
     "StoreUnavailable",
+    "SubmitRules",
     "Target",
+    "Truncated",
     "Unreachable",
     "Unreadable",
     "Usage",
@@ -200,6 +212,7 @@ __all__ = [
     "checked_name",
     "hookimpl",
     "is_name",
+    "standard",
 ]
 
 _MOVED: Mapping[str, Moved] = MappingProxyType({})

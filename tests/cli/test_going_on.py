@@ -127,3 +127,27 @@ def test_a_finished_rehearsal_is_told_from_the_real_thing(simulate, shop_of):
     assert "already delivered by" in said.err
     assert f"answered by {shop.sim.url}, while the job asks {other.url} now" in said.err
     assert other.stats()["requests_accepted"] == 0
+
+
+def test_commands_that_never_wait_bring_a_run_home(simulate, shop_of):
+    shop = shop_of(simulate(speed=1))
+    assert shop("run", "--no-wait").code == Exit.IN_FLIGHT
+    assert shop("run", "--no-wait").code == Exit.IN_FLIGHT
+    assert facts_of(shop)["books"]["in_flight"] == 4
+    shop.sim.clock.advance(4000)
+    assert shop("run", "--no-wait").code == Exit.DELIVERED
+    assert len(shop.lines()) == shop.asked == 4
+    assert facts_of(shop)["state"] == "done"
+
+
+def test_a_retry_that_does_not_wait_sends_the_rows_before_it_leaves(simulate, shop_of):
+    shop = shop_of(simulate(speed=60, duration=7200))
+    shop("run", "--no-wait")
+    assert shop("cancel").code == Exit.DELIVERED
+    dead = facts_of(shop)["books"]["canceled"]
+    assert dead
+    assert shop("retry", "--only", "canceled", "--no-wait").code == Exit.IN_FLIGHT
+    assert facts_of(shop)["books"]["in_flight"] == dead
+    shop.sim.clock.advance(9000)
+    assert shop("run", "--no-wait").code == Exit.DELIVERED
+    assert len(shop.lines()) == 4

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from batchflow.cli.exits import Exit
+
 HOUSE = '''
 from typing import Annotated
 
@@ -155,6 +157,43 @@ def test_a_plugins_price_is_reckoned_with_before_the_run(house):
 
 def test_a_command_of_a_plugin_can_be_typed(house):
     assert (house("tenants").out, house("tenants", "--loud").out) == ("north\n", "NORTH\n")
+
+
+BAD_COMMANDS = """
+from batchflow.plugin import hookimpl
+
+def breaks():
+    \"\"\"Break.\"\"\"
+    raise RuntimeError("no ledger")
+
+def chats():
+    \"\"\"Chat.\"\"\"
+    return "hello"
+
+@hookimpl
+def register_commands(register):
+    register("breaks", breaks)
+    register("chats", chats)
+    register("run", chats)
+"""
+
+
+def test_a_command_that_fails_is_the_plugins_fault_and_not_ours(house):
+    job = house.folder / "batchflow.yaml"
+    job.write_text(job.read_text().replace("[house.py]", "[verbs.py, gone.py]"))
+    (house.folder / "verbs.py").write_text(BAD_COMMANDS)
+    (house.folder / "gone.py").write_text("import no_such_driver\n")
+    said = house("breaks")
+    assert said.code == Exit.PLUGIN
+    assert "error: command `breaks` of plugin verbs (verbs.py) failed: RuntimeError: no ledger (" in said.err
+    assert "verbs.py:6)" in said.err
+    said = house("chats")
+    assert said.code == Exit.PLUGIN
+    assert "command `chats` of plugin verbs (verbs.py) failed: TypeError: it gave 'hello', not an exit code" in said.err
+    said = house("ledger")
+    assert said.code == Exit.USAGE
+    assert "warning: plugin gone (gone.py) was left out: line 1: ModuleNotFoundError" in said.err
+    assert "command `run`: batchflow has a verb of that name" in house("plugin", "check", "verbs").out
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from batchflow.cli.exits import Exit
 from batchflow.config.plugging import ALLOW, DENY
+from batchflow.extend.deadline import VARIABLE
 
 LAKE = '''
 from typing import Annotated
@@ -85,6 +86,112 @@ def test_a_file_that_cannot_be_imported_stops_only_the_job_that_needs_it(shop, h
     assert len(shop.lines("2.jsonl")) == 4
 
 
+FACTORY = "    return Lake()"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (LAKE, "import no_such_driver", "there is no sink `lake`"),
+        (FACTORY, "    raise RuntimeError('dry')", "could not be made: RuntimeError: dry"),
+        (FACTORY, "    raise SystemExit(3)", "could not be made: SystemExit: 3"),
+        (FACTORY, "    pass", "could not be made: it gave None, not a sink; is a `return` missing?"),
+        ("\ndef lake", "\nasync def lake", "could not be made: it is an async function, and is called without await"),
+        (FACTORY, "    return object()", "`sinks[2]` is an object of type builtins.object"),
+        (
+            '"lake", lake',
+            '"lake", "no_such_module:lake"',
+            "cannot be loaded from no_such_module:lake: ModuleNotFoundError",
+        ),
+    ],
+    ids=["import", "raises", "exits", "none", "async", "object", "path"],
+)
+def test_the_other_job_of_the_command_runs_and_the_culprit_is_named(shop, house, old, new, why):
+    house(house=LAKE.replace(old, new))
+    plan = shop("plan")
+    assert plan.code == (Exit.PLUGIN if "sinks[2]" not in why else Exit.DELIVERED), plan.err
+    said = shop("run")
+    assert said.code == Exit.PLUGIN, said.err
+    assert len(shop.lines("2.jsonl")) == shop.asked == 4
+    assert why in said.err
+    assert "plugin house (plugins/house.py)" in said.err or "sinks[2]" in why
+    assert "job triage" in said.err.splitlines()[-2]
+    (shop.folder / "plugins" / "house.py").write_text(LAKE)
+    assert shop("run").code == Exit.DELIVERED
+    assert shop.asked == 8
+
+
+VAULT = """
+import threading
+from batchflow.plugin import hookimpl
+
+class Vault:
+    def find(self, name):
+        threading.Event().wait()
+
+def vault():
+    \"\"\"A vault.\"\"\"
+    return Vault()
+
+@hookimpl
+def register_secrets(register):
+    register("vault", vault)
+"""
+
+
+@pytest.mark.parametrize(
+    ("plugin", "why"),
+    [
+        (
+            VAULT,
+            "job triage: secret store `vault` of plugin house (plugins/house.py) failed to look up `k`: it did not come back",
+        ),
+        ("import no_such_driver", "there is no secret store `vault`"),
+    ],
+    ids=["hangs", "import"],
+)
+def test_a_secret_store_that_is_broken_takes_down_only_who_asks_it(shop, house, monkeypatch, plugin, why):
+    monkeypatch.setenv(VARIABLE, "0.2s")
+    house(house=plugin)
+    job = shop.folder / "batchflow.yaml"
+    mine = f'provider: {{base_url: "{shop.sim.url}", api_key: "${{secret:vault:k}}"}}'
+    job.write_text(job.read_text().replace("      - {type: lake}\n", f"    {mine}\n"))
+    said = shop("run")
+    assert said.code == Exit.PLUGIN, said.err
+    assert why in said.err
+    assert len(shop.lines("2.jsonl")) == shop.asked == 4
+
+
+def test_what_a_factory_raises_is_told_by_validate_with_everything_else(shop, house):
+    house(house=LAKE.replace(FACTORY, "    raise RuntimeError('dry')"))
+    job = shop.folder / "batchflow.yaml"
+    job.write_text(job.read_text().replace("max_tokens", "max_token", 1))
+    said = shop("validate")
+    assert said.code == Exit.CONFIG
+    assert "sink `lake` of plugin house (plugins/house.py) could not be made: RuntimeError: dry" in said.err
+    assert "max_token" in said.err
+    assert "3 problems" in said.err
+
+
+def test_a_price_book_that_cannot_be_made_is_named(shop, house):
+    house(
+        house="""
+from batchflow.plugin import hookimpl
+
+def book():
+    raise RuntimeError("no book")
+
+@hookimpl
+def register_prices(register):
+    register("ours", book)
+"""
+    )
+    said = shop("run", "plain")
+    assert said.code == Exit.PLUGIN
+    assert "house.book (plugins/house.py) failed when it was made: RuntimeError: no book" in said.err
+    assert shop.asked == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
@@ -150,13 +257,47 @@ def test_the_files_of_a_job_file_need_not_be_allowed_by_it(shop, house):
     assert shop("validate").code == Exit.DELIVERED
 
 
-@pytest.mark.parametrize("verb", ["validate", "plan", "run"])
-def test_without_plugins_none_is_imported(shop, house, verb):
+@pytest.mark.parametrize(("verb", "code"), [("validate", Exit.CONFIG), ("plan", Exit.PLUGIN), ("run", Exit.PLUGIN)])
+def test_without_plugins_none_is_imported(shop, house, verb, code):
     house(house="open('imported', 'w')")
     said = shop(verb, "--no-plugins")
-    assert said.code == Exit.CONFIG
+    assert said.code == code
     assert "no plugin is allowed by `--no-plugins`" in said.err
     assert not (shop.folder / "imported").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["resume", "plain"], Exit.DELIVERED),
+        (["retry", "plain", "--only", "invalid"], Exit.USAGE),  # there are none
+        (["replay", "plain", "--sink", "jsonl"], Exit.PAUSED),  # its file is there already
+        (["cancel", "plain"], Exit.DELIVERED),
+        (["reconcile", "plain"], Exit.DELIVERED),
+        (["show", "k-1", "--run", "plain"], Exit.DELIVERED),
+        (["results", "plain"], Exit.DELIVERED),
+        (["doctor", "plain", "--repair"], Exit.DELIVERED),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_no_verb_that_goes_on_with_a_run_needs_the_plugins(shop, house, words, code):
+    """A plugin that hangs must not stand between a person and a run that needs nothing of it."""
+    house(house=LAKE)
+    left = words[0] in {"resume", "cancel"}
+    assert shop("run", "plain", *(["--no-wait"] if left else [])).code in {Exit.DELIVERED, Exit.IN_FLIGHT}
+    (shop.folder / "plugins" / "house.py").write_text(
+        f"import pathlib; pathlib.Path({str(shop.folder / 'imported')!r}).touch()"
+    )
+    said = shop(*words, "--no-plugins")
+    assert said.code == code, said.err
+    assert not (shop.folder / "imported").exists()
+    shop(*words)
+    assert (shop.folder / "imported").exists() or words[0] in {
+        "resume",
+        "cancel",
+        "reconcile",
+        "doctor",
+    }  # they are done
 
 
 @pytest.mark.parametrize("words", [["ps"], ["report"], ["doctor"], ["gc"], ["pause"]], ids=" ".join)

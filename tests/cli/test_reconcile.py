@@ -189,3 +189,17 @@ def test_what_turns_up_after_the_end_of_a_canceled_run_is_told_and_brought_home(
     [run] = shop("ps", "--json").facts
     assert run["state"] == "canceled"
     assert shop("doctor").code == Exit.DELIVERED
+
+
+def test_what_a_look_finds_out_about_money_is_said(simulate, shop_of):
+    """A batch that was sent again and turns up when the run is over: the books say that it was paid for, so the command does."""
+    shop = shop_of(simulate("create:1:unlisted,seconds=1000000", "create:1:reset_after"), more=HOLD)
+    assert anyio.run(partial(run_file, [], clock=ScaledClock(speed=50))) == Exit.PAUSED
+    _, doubt = only_doubt(shop)
+    shop("reconcile", "--absent", doubt["batch"])
+    assert shop("resume").code == Exit.DELIVERED
+    shop.sim.clock.advance(1_000_000)
+    said = shop("reconcile", "triage")
+    assert f"batch {doubt['batch'][:16]}: {shop.sim.batches[0].id} was created after all" in said.err
+    assert "booked as waste" in said.err
+    assert shop("reconcile", "triage", "--json").facts["found"] == []

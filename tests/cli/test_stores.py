@@ -17,6 +17,94 @@ def spread(shop, monkeypatch):
     return shop
 
 
+HOUSE = """
+from pathlib import Path
+from typing import Annotated
+
+from batchflow import Plugins
+from batchflow.plugin import Doc, hookimpl
+
+BOX = Plugins(entry_points=False)
+
+
+class Watched:
+    \"\"\"A store that says who used it.\"\"\"
+
+    def __init__(self, path):
+        self._store = BOX.state_store("sqlite")(path=path)
+        self._log = path.with_suffix(".log")
+
+    def __getattr__(self, name):
+        with self._log.open("a") as log:
+            log.write(name + "\\n")
+        return getattr(self._store, name)
+
+
+def watched(*, path: Annotated[Path, Doc("Where.")]) -> Watched:
+    \"\"\"Keep runs, and watch.\"\"\"
+    return Watched(path)
+
+
+@hookimpl
+def register_state_stores(register):
+    register("watched", watched)
+"""
+
+
+@pytest.fixture
+def theirs(shop, monkeypatch):
+    """A shop whose runs are kept in a store that a plugin file brings."""
+    (shop.folder / "house.py").write_text(HOUSE)
+    job = shop.folder / "batchflow.yaml"
+    job.write_text(
+        f"plugins: [house.py]\nstate: {{folder: runs, store: {{type: watched, path: db/base.db}}}}\n{job.read_text()}"
+    )
+    (shop.folder / "db").mkdir()
+    monkeypatch.setenv("BATCHFLOW_HOME", "")
+    return shop
+
+
+def test_a_plugins_state_store_serves_every_command(theirs):
+    log = theirs.folder / "db" / "base.log"
+    assert theirs("validate").code == 0
+    assert not log.exists()
+    assert theirs("run", "--no-wait").code == 10
+    for words in (["ps", "--json"], ["resume"], ["run"], ["report"], ["show", "k-1"], ["results"], ["doctor"], ["gc"]):
+        log.write_text("")
+        said = theirs(*words, "--state", "runs")
+        assert said.code == 0, (words, said.err)
+        assert {"open", "close"} <= set(log.read_text().split()), words
+    assert (theirs.folder / "db" / "base.db").is_file()
+    assert not (theirs.folder / "runs" / "state.db").exists()
+    assert len(theirs.lines()) == theirs.asked == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "\nfrom pathlib",
+            "\nimport no_such_driver\nfrom pathlib",
+            "plugin house (house.py) was left out: line 2: ModuleNotFound",
+        ),
+        ("    return Watched(path)", "    raise RuntimeError('no disk')", "could not be made: RuntimeError: no disk"),
+        (
+            "return getattr(self._store, name)",
+            "return getattr(self._store, name) if name != 'open' else self.breaks\n\n    async def breaks(self, *_):\n        raise RuntimeError('no disk')",
+            "house.Watched (house.py) failed in its `open`: RuntimeError: no disk",
+        ),
+    ],
+    ids=["import", "factory", "open"],
+)
+def test_a_plugins_state_store_that_is_broken_is_named_and_nothing_is_sent(theirs, old, new, said):
+    file = theirs.folder / "house.py"
+    file.write_text(file.read_text().replace(old, new))
+    found = theirs("run")
+    assert said in found.err
+    assert "mistake of batchflow's own" not in found.err
+    assert theirs.asked == 0
+
+
 def edit(shop, old, new):
     file = shop.folder / "batchflow.yaml"
     file.write_text(file.read_text().replace(old, new))

@@ -70,7 +70,7 @@ def needy(*, engine: Annotated[object, Given()]) -> Made:
 
 def shaped(*, output: Annotated[object, Given()] = "not told") -> object:
     """Has typed columns."""
-    return output
+    return [output]
 
 
 def crashes() -> Made:

@@ -46,7 +46,7 @@ def test_what_the_app_supplies_is_injected_by_name(spec, tmp_path):
 def test_sinks_are_told_the_schema_of_what_the_checks_leave(loaded, checks, output, told):
     job = JOB.replace("type: asks, model: m", f"model: m, max_tokens: 5, prompt: x{output}")
     spec = loaded(f"{job.replace('type: table, path: a.db', 'type: shaped')}    {checks}\n").jobs["triage"]
-    assert build(spec, {}).outlets[0].sink == told
+    assert build(spec, {}).outlets[0].sink == [told]
 
 
 def test_everything_that_factories_refuse_is_told_at_once_at_its_line(spec):

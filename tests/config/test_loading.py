@@ -1,6 +1,7 @@
 """`{load: ...}`: texts that a plugin's loader gives are templates, found wanting by `validate`, and part of a job's identity."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,9 @@ import pytest
 from batchflow.config.build import build
 from batchflow.config.check import check
 from batchflow.config.load import load
+from batchflow.extend.deadline import VARIABLE
 from batchflow.extend.facade import Plugins
-from batchflow.model.errors import ConfigError, PluginError
+from batchflow.model.errors import ConfigError
 from batchflow.model.record import Columns, Record
 from batchflow.plugin import Doc, Given, hookimpl
 
@@ -53,6 +55,8 @@ class Shelf:
 
         register("shelf", shelf)
         register("broken", lambda: 1 / 0)
+        register("stuck", lambda: threading.Event().wait())
+        register("stuck", threading.Event().wait)
 
     @hookimpl
     def register_globals(self, register):
@@ -144,7 +148,7 @@ def test_an_unknown_variable_in_it_is_found_before_the_run(read, shelf):
     ("written_as", "said"),
     [
         ("{load: shelf, name: none}", "job.yaml:7:22: shelf: there is no prompt none in version 1"),
-        ("{load: shelv, name: x}", "job.yaml:7:22: there is no loader `shelv`: did you mean `shelf`? known: broken, shelf"),
+        ("{load: shelv, name: x}", "job.yaml:7:22: there is no loader `shelv`: did you mean `shelf`? known: broken, shelf, stuck"),
         ("{load: shelf, nam: x}", "job.yaml:7:29: unknown option `nam`"),
         ("{load: shelf, name: x, version: two}", "job.yaml:7:47: should be a whole number"),
         ("{load: shelf}", "job.yaml:7:7: `name` is required"),
@@ -157,8 +161,18 @@ def test_what_is_wrong_is_told_at_its_place(read, written_as, said):
 
 
 def test_a_loader_that_fails_is_named(read):
-    with pytest.raises(PluginError, match="loader `broken` of plugin Shelf failed: ZeroDivisionError"):
+    with pytest.raises(ConfigError) as raised:
         read("{load: broken}")
+    assert "job.yaml:7:22: loader `broken` of plugin Shelf failed: ZeroDivisionError" in raised.value.problems[0]
+
+
+def test_a_loader_that_hangs_is_given_up_and_named(read, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "0.2s")
+    with pytest.raises(ConfigError) as raised:
+        read("{load: stuck}")
+    assert (
+        "loader `stuck` of plugin Shelf failed: it did not come back within 0.2 s (it is at" in raised.value.problems[0]
+    )
 
 
 def test_a_loader_that_gives_no_text_is_named(read, shelf):

@@ -160,6 +160,8 @@ async def reconciled(bench, job, run, *rulings):
 async def test_a_batch_that_turns_up_after_its_run_was_canceled_is_collected_and_delivered(bench):
     sim, job, run = await canceled_in_doubt(bench, *SWALLOWED)
     assert len(bench.dead) == 20
+    assert bench.dead[0].error == "canceled while nobody knew whether it was sent"
+    assert "paid for if it turns up" in bench.told("batch.canceled")[0].text
     sim.clock.advance(60_000)
     _, now, books = await reconciled(bench, job, run)
     assert (now.state, now.cancel, books["in_flight"], books["canceled"]) == (RunState.DRAINING, True, 20, 0)

@@ -7,7 +7,9 @@ from schedules import Schedule
 from virtual import no_threads
 
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
-from batchflow.model.state import Batch, BatchState, Intent, IntentState, RunState
+from batchflow.model.state import Batch, BatchState, Entry, Intent, IntentState, RunState
+from batchflow.stages import poll
+from batchflow.stages.twins import watch
 
 BRIEF = 5.0
 """A grace for tests in which it must pass; the others have the usual ten minutes, which never pass in them."""
@@ -98,7 +100,7 @@ async def test_on_absent_hold_leaves_the_decision_to_a_person(bench):
 
 
 async def test_a_listing_that_omits_the_batch_for_a_while_does_not_make_it_absent(bench):
-    bench.simulate("create:1:reset_after", "list:2+3:omit")
+    bench.simulate("create:1:reset_after", "list:2+3+4+5+6+7+8+9:omit")
     report = await bench.run(bench.job(20))
     bench.check(report, asked=20, good=20)
 
@@ -168,6 +170,33 @@ async def test_a_twin_that_comes_after_its_batch_was_collected_is_booked_as_wast
     assert bench.told("batch.twin")
     assert report.books["waste"] == report.books["twice"] > 0
     assert report.books["paid"] > report.books["waste"]
+
+
+@pytest.mark.parametrize("first_met", ["in the listing", "in its results"])
+async def test_a_call_made_since_is_watched_when_an_earlier_one_of_the_same_batch_turns_up(
+    bench, monkeypatch, first_met
+):
+    """Two calls for the same rows, both swallowed. The first batch is taken by its count for what the second call made."""
+
+    async def looking_away(*given):
+        if first_met == "in the listing" or bench.told("batch.disowned"):
+            await watch(*given)
+
+    monkeypatch.setattr(poll, "watch", looking_away)
+    bench.simulate(
+        "create:1:late,seconds=900", "create:1:duration,seconds=200", "create:2:duration,seconds=4500",
+        "create:3:late,seconds=3000", "create:3:duration,seconds=10",
+    )  # fmt: skip
+    report = await bench.run(bench.job(15, rules=rules(max_requests=10)))
+    bench.check(report, good=15)
+    billed = bench.sim.stats()["rows_billed"]
+    assert billed > 15
+    assert bench.told("batch.disowned")
+    assert bench.told("batch.twin")
+    assert report.books["twice"] == report.books["waste"] > 0
+    async with bench.flow() as flow:
+        settled = await flow.store.find(Entry, {"run": report.run.id, "kind": "settle"})
+    assert sum(entry.rows for entry in settled) == billed
 
 
 async def test_batches_of_an_abandoned_run_do_not_block_others(bench):

@@ -1,11 +1,16 @@
 """Plugins come in through one door, are called through one face, and answer for their own mistakes."""
 
+import importlib
 import logging
 import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
+from batchflow.extend import facade
+from batchflow.extend.deadline import VARIABLE
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import HOOKS, Kind
 from batchflow.model.errors import PluginError, UnknownComponent
@@ -165,6 +170,19 @@ def test_later_price_books_are_asked_first():
     assert len(plugins(Prices()).prices()) == 2
 
 
+def test_a_filter_that_cannot_be_loaded_is_missing_for_who_names_it_and_nobody_else(caplog):
+    class Both:
+        @hookimpl
+        def register_filters(self, register):
+            register("lost", "no_such_module:lost")
+            register("upper_first", str.capitalize)
+
+    both = plugins(Both())
+    assert list(both.filters()) == [*plugins().filters(), "upper_first"]
+    both.filters()
+    assert caplog.text.count("filter `lost` of plugin Both cannot be loaded from no_such_module:lost") == 1
+
+
 def test_filters_come_by_name():
     class Shouts:
         @hookimpl
@@ -252,15 +270,61 @@ def test_the_latest_plugin_with_an_answer_chooses_the_poll_delay():
     assert plugins(Chooses(5), Chooses(7), Chooses(None)).choose_poll_delay(age=1, default=30) == 7
 
 
-@pytest.mark.parametrize("seconds", [0, -5, float("nan"), float("inf"), 90_000])
-def test_nobody_is_asked_all_the_time_or_never_again(seconds):
-    with pytest.raises(PluginError, match=r"plugin Chooses failed in choose_poll_delay: .* one second to a day"):
-        plugins(Chooses(seconds)).choose_poll_delay(age=1, default=30)
+@pytest.mark.parametrize("chosen", [0, -5, float("nan"), float("inf"), 90_000])
+def test_nobody_is_asked_all_the_time_or_never_again(chosen, caplog):
+    assert plugins(Chooses(7), Chooses(chosen)).choose_poll_delay(age=1, default=30) == 7
+    assert "plugin Chooses failed in choose_poll_delay: ValueError" in caplog.text
+    assert "one second to a day" in caplog.text
 
 
-def test_a_plugin_that_fails_to_choose_is_named():
-    with pytest.raises(PluginError, match=r"plugin Chooses failed in choose_poll_delay: ValueError"):
-        plugins(Chooses("soon")).choose_poll_delay(age=1, default=30)
+def test_one_that_fails_to_choose_has_no_answer_and_is_named_once(caplog):
+    failing = plugins(Chooses("soon"))
+    for _ in range(3):
+        assert failing.choose_poll_delay(age=1, default=30) == 30
+    assert caplog.text.count("plugin Chooses failed in choose_poll_delay: ValueError") == 1
+
+
+def test_one_that_hangs_while_it_chooses_is_asked_once(monkeypatch, caplog):
+    monkeypatch.setattr(facade, "QUICK", 0.1)
+    asked = []
+
+    class Broods:
+        @hookimpl
+        def choose_poll_delay(self):
+            asked.append(1)
+            threading.Event().wait()
+
+    brooding = plugins(Chooses(7), Broods())
+    assert [brooding.choose_poll_delay(age=1, default=30) for _ in range(3)] == [7, 7, 7]
+    assert asked == [1]
+    assert "plugin Broods failed in choose_poll_delay: it did not come back within 0.1 s (it is at " in caplog.text
+
+
+def test_one_that_hangs_while_it_judges_is_a_problem_of_the_job(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "0.1s")
+
+    class Broods:
+        @hookimpl
+        def check_job(self):
+            threading.Event().wait()
+
+    [found] = plugins(Broods()).check_job(object())
+    assert found.message.startswith("plugin Broods failed in check_job: it did not come back within 0.1 s")
+
+
+def test_in_the_middle_of_an_import_nothing_waits_for_that_import(tmp_path, monkeypatch):
+    """A package that makes its app while it is imported, and whose plugin is in it."""
+    package = tmp_path / "batchflow_circle"
+    package.mkdir()
+    (package / "parts.py").write_text("from batchflow.plugin import hookimpl\nimport batchflow_circle\n")
+    (package / "__init__.py").write_text(
+        "from batchflow.extend.deadline import within\nfrom importlib import import_module\n"
+        "PARTS = within(5.0, lambda: import_module('batchflow_circle.parts'))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    began = time.monotonic()
+    assert importlib.import_module("batchflow_circle").PARTS.hookimpl is hookimpl
+    assert time.monotonic() - began < 4
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from batchflow.extend.deadline import VARIABLE
 from batchflow.extend.facade import Plugins
 from batchflow.model.errors import UnknownComponent
 
@@ -51,11 +52,21 @@ def test_a_file_may_import_its_neighbour_and_sys_path_stays_as_it_was(house):
 def test_nothing_is_shared_between_apps(house):
     house.write("a.py", GOOD.format("lake") + "SEEN = []\n")
     one = house("a.py")
-    house.write("a.py", GOOD.format("a sea of another size"))
+    house.write("a.py", GOOD.format("a_sea_of_another_size"))
     other = house("a.py")
     assert "lake" in one.sinks()
     assert "lake" not in other.sinks()
-    assert "a sea of another size" in other.sinks()
+    assert "a_sea_of_another_size" in other.sinks()
+
+
+HOOK = """
+import threading
+from batchflow.plugin import hookimpl
+
+@hookimpl
+def register_sinks(register):
+"""
+NAMELESS = "a sink is registered under a name, a text without spaces, and this is"
 
 
 @pytest.mark.parametrize(
@@ -64,14 +75,35 @@ def test_nothing_is_shared_between_apps(house):
         ("import sys\nimport no_such_driver\n", "line 2: ModuleNotFoundError: No module named 'no_such_driver'"),
         ("def broken(:\n", "line 1: SyntaxError: invalid syntax"),
         ("import sys\n\nsys.exit(3)\n", "line 3: SystemExit: 3"),
+        ("raise GeneratorExit('x')\n", "line 1: GeneratorExit: x"),
+        ("raise KeyboardInterrupt('x')\n", "line 1: KeyboardInterrupt: x"),
+        (
+            "import threading\nthreading.Event().wait()\n",
+            "it did not come back within 0.5 s (it is at {folder}/bad.py:2)",
+        ),
+        (
+            f"{HOOK}    threading.Event().wait()\n",
+            "failed in register_sinks: it did not come back within 0.5 s (it is at {folder}/bad.py:7)",
+        ),
+        (f"{HOOK}    register(3, dict)\n", f"failed in register_sinks: TypeError: {NAMELESS} 3"),
+        (f"{HOOK}    register('', dict)\n", f"failed in register_sinks: TypeError: {NAMELESS} ''"),
+        (f"{HOOK}    register('two words', dict)\n", f"failed in register_sinks: TypeError: {NAMELESS} 'two words'"),
+        (
+            f"async def later(): pass\n{HOOK}    return later()\n",
+            (
+                "failed in register_sinks: TypeError: it gave a coroutine, which nobody awaits: a part is handed over by "
+                "`register(name, factory)`"
+            ),
+        ),
         ("def f():\n    raise KeyError('x')\nf()\n", "line 2: KeyError: 'x'"),
     ],
 )
-def test_a_file_that_fails_is_told_with_its_line_and_the_others_go_on(house, text, reason):
+def test_a_file_that_fails_is_told_with_its_line_and_the_others_go_on(house, text, reason, monkeypatch, tmp_path):
+    monkeypatch.setenv(VARIABLE, "0.5s")
     house.write("bad.py", text)
     house.write("good.py", GOOD.format("lake"))
     plugins = house("bad.py", "good.py")
-    assert [broken.reason for broken in plugins.broken] == [reason]
+    assert [broken.reason for broken in plugins.broken] == [reason.replace("{folder}", str(tmp_path))]
     assert "lake" in plugins.sinks()
     with pytest.raises(UnknownComponent, match=r"plugin bad \(bad.py\) was left out"):
         plugins.sink("of the bad one")

@@ -4,11 +4,11 @@ from itertools import count
 
 import pytest
 
-from batchflow.app import PriceBooks
 from batchflow.builtin.anthropic.prices import anthropic_prices
 from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.engine.memory import Memory
+from batchflow.engine.pricing import PriceBooks
 from batchflow.job import Job
 from batchflow.model.units import Secret
 from batchflow.ports.retry import GiveUp

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batchflow.app import PriceBooks
 from batchflow.builtin.anthropic.prices import anthropic_prices
+from batchflow.engine.pricing import PriceBooks
 from batchflow.machine.cost import cost
 from batchflow.model.result import Answer, CacheCreation, ServerTools, Usage
 from batchflow.model.words import BILLED, Word

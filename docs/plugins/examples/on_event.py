@@ -1,4 +1,4 @@
-"""Keep the last thing that was heard of each job. What takes time, like a call over the network, goes to a queue."""
+"""Keep the last thing that was heard of each job. A call over the network may stand here, too: nobody waits for it."""
 
 from batchflow import Plugins
 from batchflow.plugin import Event, hookimpl

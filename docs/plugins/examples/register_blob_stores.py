@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from batchflow import Plugins
-from batchflow.builtin.stores.folder import FolderBlobs, folder
-from batchflow.plugin import Register, hookimpl
+from batchflow.plugin import BlobStore, Register, hookimpl
 
 
-def team_objects() -> FolderBlobs:
+def team_objects() -> BlobStore:
     """Keep payloads on the large disk."""
-    return folder(path=Path("/mnt/large/batchflow"))
+    return Plugins(entry_points=False).blob_store("folder")(path=Path("/mnt/large/batchflow"))
 
 
 class House:
@@ -19,4 +18,4 @@ class House:
 
 
 store = Plugins([House()]).blob_store("team")()  # nothing is made yet: `Batchflow(blobs=store)` does that
-assert isinstance(store, FolderBlobs)
+assert callable(store.create)

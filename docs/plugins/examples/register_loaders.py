@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 from batchflow import Plugins
-from batchflow.extend.kinds import Kind
 from batchflow.plugin import Doc, Register, hookimpl
 
 
@@ -29,5 +28,5 @@ class House:
 
 
 Path("prompts.md").write_text("# Triage\nWhich team? {{ text }}\n\n# Summary\nIn one sentence: {{ text }}\n")
-load = Plugins([House()]).offer(Kind.LOADER, "handbook").load()
+load = Plugins([House()]).loader("handbook")
 assert load(path=Path("prompts.md"), section="Triage") == "Which team? {{ text }}"

@@ -3,12 +3,12 @@
 from typing import Annotated
 
 from batchflow import Plugins
-from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.plugin import Doc, Provider, Register, hookimpl
 
 
 def gateway(*, team: Annotated[str, Doc("Who pays.")]) -> Provider:
     """Reach the API through the gateway, which has the key."""
+    anthropic = Plugins(entry_points=False).provider("anthropic")
     return anthropic(base_url="https://llm.example.org", api_key=None, auth_token=None, headers={"x-team": team})
 
 

@@ -1,20 +1,18 @@
-"""A policy that looks at carried columns. In a job file: `retry: {type: by_tenant}`, with `carry: [tenant]`."""
+"""A policy that looks at carried columns, and leaves the rest to the standard one. In a job file: `retry: {type: by_tenant}`, with `carry: [tenant]`."""
 
 from batchflow import Plugins
-from batchflow.plugin import Failure, GiveUp, Pause, Register, Retry, Verdict, Word, hookimpl
-
-WEATHER = frozenset({Word.OVERLOADED, Word.SERVER_ERROR, Word.RATE_LIMITED, Word.EXPIRED, Word.MISSING})
+from batchflow.plugin import Failure, GiveUp, Pause, Register, Retry, Verdict, Word, hookimpl, standard
 
 
 class ByTenant:
-    """Asks for the tenant `north` up to nine times, for others three."""
+    """Asks for the tenant `north` up to nine times, for others three. What is worth asking again is a long table, and not ours."""
+
+    def __init__(self) -> None:
+        self._north, self._others = standard(attempts=9), standard(attempts=3)
 
     def decide(self, failure: Failure) -> Verdict:
-        if failure.word in {Word.NO_CREDIT, Word.UNAUTHORIZED}:
-            return Pause(failure.message)
-        most = 9 if failure.carried.get("tenant") == "north" else 3
-        again = failure.word in WEATHER and failure.attempt < most
-        return Retry(after=60.0 * failure.attempt) if again else GiveUp()
+        policy = self._north if failure.carried.get("tenant") == "north" else self._others
+        return policy.decide(failure)
 
 
 def by_tenant() -> ByTenant:
@@ -31,4 +29,7 @@ class House:
 policy = Plugins([House()]).retry("by_tenant")()
 north = Failure(word=Word.OVERLOADED, message="busy", key="a", carried={"tenant": "north"}, attempt=3)
 south = Failure(word=Word.OVERLOADED, message="busy", key="b", carried={"tenant": "south"}, attempt=3)
-assert (policy.decide(north), policy.decide(south)) == (Retry(after=180.0), GiveUp())
+broke = Failure(word=Word.NO_CREDIT, message="no credit", key="c", carried={}, attempt=1)
+assert isinstance(policy.decide(north), Retry)
+assert policy.decide(south) == GiveUp()
+assert isinstance(policy.decide(broke), Pause)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from batchflow import Plugins
-from batchflow.extend.kinds import Kind
 from batchflow.plugin import Register, hookimpl
 
 
@@ -28,6 +27,6 @@ class House:
         register("vault", vault)
 
 
-store = Plugins([House()]).offer(Kind.SECRET_STORE, "vault").load()()
+store = Plugins([House()]).secret_store("vault")()
 assert store.find("anthropic/batch") == "sk-ant-example"
 assert store.find("anthropic/other") is None

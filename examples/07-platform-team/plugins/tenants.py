@@ -5,10 +5,9 @@ of attempts. So trouble with the key or the credit pauses the run for a trial cl
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from batchflow import Plugins
-from batchflow.plugin import Doc, Failure, Register, RetryPolicy, Verdict, hookimpl
+from batchflow.plugin import Doc, Failure, JobView, Register, RetryPolicy, Verdict, hookimpl, standard
 
 
 class ByTier:
@@ -29,12 +28,11 @@ def by_tier(
     otherwise: Annotated[int, Doc("How often where the tier is not named.")] = 3,
 ) -> ByTier:
     """The standard policy, with more or fewer attempts for some tiers."""
-    standard = Plugins(entry_points=False).retry("standard")
     return ByTier(standard(attempts=otherwise), {tier: standard(attempts=most) for tier, most in attempts.items()})
 
 
 @hookimpl
-def check_job(job: Any) -> Sequence[str]:
+def check_job(job: JobView) -> Sequence[str]:
     """Say what would go wrong unseen: without `tier`, every tenant would be like any other."""
     blind = job.retry.type == "by_tier" and "tier" not in job.rules.carry
     return ["retry `by_tier` sees no tiers: write `carry: [tier]` in the source"] if blind else []

@@ -244,7 +244,7 @@ async def test_a_file_that_was_edited_or_taken_away_in_the_middle_is_refused(tmp
     place.remove()
     with pytest.raises(SourceError, match=r"a\.parquet is gone from"):
         await pages_of(source, first.cursor)
-    with pytest.raises(SourceError, match="not made by a parquet source"):
+    with pytest.raises(SourceError, match="not made by this kind of source"):
         await pages_of(source, {"offset": 3})
 
 

@@ -287,7 +287,7 @@ async def test_a_server_that_is_not_there_is_named_without_its_password():
 
 async def test_a_cursor_of_another_source_is_refused(store):
     fill(store, given(1))
-    with pytest.raises(SourceError, match="not made by a Redis source"):
+    with pytest.raises(SourceError, match="not made by this kind of source"):
         await items_of(queue(store), {"file": "a", "offset": 1})
 
 

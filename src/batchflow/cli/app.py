@@ -6,11 +6,15 @@ Verbs are named by path: typing one imports its module and no other, and `--help
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 from batchflow.cli.exits import Exit
 from batchflow.cli.streams import OutputLost, guarded
+
+if TYPE_CHECKING:
+    from batchflow.extend.offers import Offer
 
 RUN = Group("Run jobs", sort_key=1)
 LOOK = Group("Look", sort_key=2)
@@ -53,14 +57,25 @@ def command_line(words: Sequence[str]) -> int:
 def _done(words: Sequence[str]) -> int:
     from batchflow.cli import failures
 
+    foreign: Offer | None = None
     try:
-        return int(_app(words)(words, exit_on_error=False) or 0)
+        app = _app()
+        foreign = _add_foreign(app, words)
+        given = app(words, exit_on_error=False)
+        return int(given or 0) if foreign is None else _code_of(given)
     except CycloptsError:
         return Exit.USAGE
     except KeyboardInterrupt:
         return failures.interrupted()
     except Exception as error:  # noqa: BLE001 - whatever it was, it becomes a sentence and a code
-        return failures.tell(error)
+        return failures.tell(error if foreign is None else failures.of_command(foreign, error))
+
+
+def _code_of(given: object) -> int:
+    """Read what a plugin's command gave: nothing, or an exit code."""
+    if given is None or isinstance(given, int):
+        return given or 0
+    raise TypeError(f"it gave {given!r}, not an exit code")
 
 
 def _written(code: int) -> int:
@@ -74,7 +89,7 @@ def _written(code: int) -> int:
     return code
 
 
-def _app(words: Sequence[str]) -> App:
+def _app() -> App:
     app = App(
         name="batchflow",
         help="Run millions of Claude requests at batch price, and know where every one of them is.",
@@ -86,18 +101,24 @@ def _app(words: Sequence[str]) -> App:
     )
     for name, group, sentence in VERBS:
         app.command(f"batchflow.cli.verbs.{name}:{name}", name=name, help=sentence, group=group)
-    _add_foreign(app, words)
     return app
 
 
-def _add_foreign(app: App, words: Sequence[str]) -> None:
+def _add_foreign(app: App, words: Sequence[str]) -> "Offer | None":
     """Look for a verb among the plugins only when nobody else knows it: asking them all takes time."""
     verb = next((word for word in words if not word.startswith("-")), "")
     if not verb or any(verb == name for name, _, _ in VERBS):
-        return
+        return None
     from batchflow.cli.options import HERE
+    from batchflow.cli.output import remark
     from batchflow.config.plugging import plugins_for
     from batchflow.extend.kinds import Kind
 
-    if offer := plugins_for(HERE).offers(Kind.COMMAND).get(verb):
-        app.command(offer.load(), name=verb)
+    plugins = plugins_for(HERE)
+    offer = plugins.offers(Kind.COMMAND).get(verb)
+    if offer is None:
+        for broken in plugins.broken:
+            remark(f"warning: {broken}")
+        return None
+    app.command(offer.load(), name=verb)
+    return offer

@@ -17,20 +17,20 @@ from batchflow.model.errors import UserError
 from batchflow.model.state import Event, Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.state import StateStore
-from batchflow.reports.housekeeping import CLEARED, Clearable, clearable
+from batchflow.reports.housekeeping import CLEARED, Clearable, clearable, may_be_cleared
 from batchflow.reports.runs import SHORT
 
 
 async def gc(keep: str, *, really: bool, json: bool, state: Path | None) -> Exit:
     """List what could go, or remove it."""
-    before = time.time() - _age(keep)
+    now = time.time()
+    before = now - _age(keep)
     place = found(state)
     async with opened_store(place, looking=not really) as store:
-        old = [one async for one in clearable(store, before=before)]
+        old = [one async for one in clearable(store, before=before, now=now)]
         if really:
             async with opened_objects(place) as blobs:
-                for one in old:
-                    await _clear(store, blobs, one)
+                old = [one for one in old if await _clear(store, blobs, one, before=before)]
     if json:
         facts(old)
     else:
@@ -38,17 +38,24 @@ async def gc(keep: str, *, really: bool, json: bool, state: Path | None) -> Exit
     return Exit.DELIVERED
 
 
-async def _clear(store: StateStore, blobs: BlobStore, one: Clearable) -> None:
-    """Say that they are gone, then remove them: a reader must never find half of them and no word about it."""
+async def _clear(store: StateStore, blobs: BlobStore, one: Clearable, *, before: float) -> bool:
+    """Say that they are gone, then remove them: a reader must never find half of them and no word about it.
+
+    Somebody may have woken the run since it was listed: then it is left alone.
+    """
     run = await store.get(Run, one.run)
     assert run is not None
     async with lent(store, run) as holding:
+        now = await store.get(Run, one.run)
+        if now is None or not await may_be_cleared(store, now, before=before, now=time.time()):
+            return False
         text = f"{size(one.bytes)} of requests and answers were removed by `batchflow gc`"
         event = Event(id=uuid7(), run=one.run, at=time.time(), kind=CLEARED, text=text)
         await store.commit((holding, Note(event)))
         names = [name async for name in blobs.list(f"{one.run}/")]
         for name in names:
             await blobs.delete(name)
+    return True
 
 
 def _age(keep: str) -> float:

@@ -40,7 +40,7 @@ async def results(wanted: str, *, on: On, state: Path | None) -> Exit:
         stack.push_async_callback(store.close)
         run = await find_run(store, wanted)
         await refuse_cleared(store, run)
-        file = file_of(run)
+        file = file_of(run, place)
         plugins = plugins_for(file)
         spec = load(file, plugins, Keyless(), only=(run.job,)).jobs[run.job]
         flow = Batchflow(place, provider=build_provider(spec, {}), plugins=plugins, store=store, blobs=blobs)

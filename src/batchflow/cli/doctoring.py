@@ -51,11 +51,11 @@ async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: P
     place = found(state)
     looked = Looked()
     async with opened_objects(place) as blobs, opened_store(place, looking=not repair) as store:
-        findings = await _examined(store, blobs, wanted, looked, quick=quick)
+        findings = await _examined(store, blobs, place, wanted, looked, quick=quick)
         mending = Mending(store, blobs, place)
         while repair and await mending.anything_of(findings):
             looked = Looked()
-            findings = await _examined(store, blobs, wanted, looked, quick=quick)
+            findings = await _examined(store, blobs, place, wanted, looked, quick=quick)
     findings = [without_repair(one) if one.subject in mending.beyond else one for one in findings]
     diagnosis = Diagnosis(
         findings=tuple(findings), repaired=tuple(mending.done), unrepaired=tuple(mending.undone), looked=looked
@@ -64,7 +64,9 @@ async def doctor(wanted: str, *, quick: bool, repair: bool, json: bool, state: P
     return CODES[findings[0].grade] if findings else Exit.DELIVERED
 
 
-async def _examined(store: StateStore, blobs: BlobStore, wanted: str, looked: Looked, *, quick: bool) -> list[Finding]:
+async def _examined(
+    store: StateStore, blobs: BlobStore, place: Path, wanted: str, looked: Looked, *, quick: bool
+) -> list[Finding]:
     """Find everything, the gravest first."""
     findings: list[Finding] = []
     try:
@@ -73,7 +75,7 @@ async def _examined(store: StateStore, blobs: BlobStore, wanted: str, looked: Lo
         return [_unreadable("", error)]
     for run in runs:
         try:
-            findings += await _one(store, blobs, run, looked, quick=quick)
+            findings += await _one(store, blobs, place, run, looked, quick=quick)
         except ValueError as error:
             findings.append(_unreadable(run.id, error))
     if not wanted:
@@ -81,11 +83,13 @@ async def _examined(store: StateStore, blobs: BlobStore, wanted: str, looked: Lo
     return sorted(findings, key=lambda one: GRAVITY.index(one.grade))
 
 
-async def _one(store: StateStore, blobs: BlobStore, run: Run, looked: Looked, *, quick: bool) -> list[Finding]:
+async def _one(
+    store: StateStore, blobs: BlobStore, place: Path, run: Run, looked: Looked, *, quick: bool
+) -> list[Finding]:
     holder = await store.holder(f"run/{run.id}")
     dead = holder if holder is not None and is_dead(holder, socket.gethostname()) else None
     driver = None if dead else holder
-    here = partial(account_of, run)
+    here = partial(account_of, run, place)
     findings = [one async for one in stuck(store, run, driver=driver, dead=dead, now=time.time(), here=here)]
     if driver is None:
         findings += [one async for one in orphans(store, blobs, run)]

@@ -1,7 +1,7 @@
 """Driving runs from the command line: all jobs of a command at once, under one screen, with signals obeyed."""
 
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -117,9 +117,8 @@ def code_of(report: Report, *, interrupted: bool = False) -> Exit:
             return Exit.INTERRUPTED if interrupted else Exit.IN_FLIGHT
 
 
-def worst(ended: Sequence[Ended]) -> Exit:
+def worst(codes: Collection[Exit]) -> Exit:
     """Choose the exit code of a command with several jobs."""
-    codes = {one.exit for one in ended}
     return next((code for code in SEVERITY if code in codes), Exit.DELIVERED)
 
 

@@ -20,7 +20,7 @@ async def tell_endings(ended: Sequence[Ended], *, json: bool, hints: bool = True
     reports = [await _one(one, json=json, hints=hints) for one in ended]
     if json:
         _write([found for found in reports if found is not None])
-    return worst(ended)
+    return worst([one.exit for one in ended])
 
 
 def _write(reports: Sequence[RunReport]) -> None:

@@ -2,13 +2,16 @@
 
 import traceback
 from collections.abc import Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.figures import count
 from batchflow.cli.output import BOLD, RED, remark, styled
 from batchflow.cli.streams import ReaderGone
-from batchflow.model.errors import BatchflowError, Bug, ConfigError
+from batchflow.model.errors import BatchflowError, Bug, ConfigError, PluginError
+
+if TYPE_CHECKING:
+    from batchflow.extend.offers import Offer
 
 
 def tell(error: BaseException) -> Exit:
@@ -40,6 +43,18 @@ def interrupted(flying: int = 0) -> Exit:
             "finds them before it sends any of them again"
         )
     return Exit.INTERRUPTED
+
+
+def of_command(offer: "Offer", error: Exception) -> BaseException:
+    """Lay what a plugin's command raised at its door, with the line it came from."""
+    if known(error) is not None:
+        return error
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    at = "" if last.name in {"_code_of", "_done"} else f" ({last.filename}:{last.lineno})"
+    return PluginError(
+        f"command `{offer.name}` of plugin {offer.by} failed: {type(error).__name__}: {error}{at}",
+        hint="this is a fault of that plugin",
+    )
 
 
 def known(error: BaseException) -> BatchflowError | None:

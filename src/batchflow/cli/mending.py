@@ -76,7 +76,7 @@ class Mending:
         self._tried.discard(one.subject)  # it is found once more, as left over
 
     async def _refetched(self, run: Run, batch: str) -> Unmended | None:
-        path = file_of(run)
+        path = file_of(run, self._place)
         plugins = plugins_for(path)
         file = read_jobs(path, (run.job,), plugins)
         async with AsyncExitStack() as stack:

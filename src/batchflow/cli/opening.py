@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from batchflow.app import Batchflow, PriceBooks
+from batchflow.app import Batchflow
 from batchflow.cli.environment import Keyless
+from batchflow.cli.moving import bring_home
 from batchflow.cli.output import remark
-from batchflow.cli.place import beside, is_place
+from batchflow.cli.place import beside, is_place, moved_to
 from batchflow.cli.stores import objects_at, remember, settled, state_at
 from batchflow.config.build import build, build_provider
 from batchflow.config.check import check
@@ -23,10 +24,11 @@ from batchflow.config.overlap import kept_for
 from batchflow.config.plugging import remarks
 from batchflow.config.secrets import Lookups
 from batchflow.config.whole import look_into
+from batchflow.engine.pricing import price_books
 from batchflow.extend.facade import Plugins
 from batchflow.job import Job, To
 from batchflow.machine.run import OPEN
-from batchflow.model.errors import ConfigError, RunRefused
+from batchflow.model.errors import ConfigError, PluginError, RunRefused
 from batchflow.model.state import Event, Run
 from batchflow.ports.clock import Clock
 from batchflow.reports.runs import SHORT
@@ -95,6 +97,7 @@ class Workshop:
         if is_known:
             remember(self.place, self.file.stores, self.file.path)
             await stack.enter_async_context(flow)
+            await bring_home(flow.store, self.place, spec)
             going_on = going_on or await self._unfinished(flow, spec, new=new)
             before = await self._runs(flow, spec, before=going_on)
         supplied = given(self.plugins, self._spool(spec, before))
@@ -145,7 +148,7 @@ async def in_one_round(
         yield
     except ConfigError as met:
         read = survey(file, plugins, env, only=names)
-        prices = PriceBooks([book() for book in plugins.prices()])
+        prices = price_books(plugins)
         with TemporaryDirectory(prefix="batchflow-") as spool:
             await look_into(
                 read,
@@ -179,23 +182,28 @@ def given(plugins: Plugins, spool: Path) -> dict[str, Any]:
 
 def as_job(spec: JobSpec, parts: Parts) -> Job:
     """Make a job of its parts, under the identity that the job file gives it."""
-    return Job(
-        name=spec.name,
-        source=parts.source,
-        request=parts.builder,
-        sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
-        checks=parts.checks,
-        retry=parts.retry,
-        notify=parts.listeners,
-        rules=parts.rules,
-        file=str(spec.file),
-        config=spec.config,
-    )
+    try:
+        return Job(
+            name=spec.name,
+            source=parts.source,
+            request=parts.builder,
+            sinks=[To(sink=outlet.sink, on=outlet.on, name=outlet.name) for outlet in parts.outlets],
+            checks=parts.checks,
+            retry=parts.retry,
+            notify=parts.listeners,
+            rules=parts.rules,
+            file=str(spec.file),
+            config=spec.config,
+        )
+    except ConfigError as error:  # the file was read and is sound: it is what a factory gave
+        raise PluginError(
+            error.message.removeprefix(f"job `{spec.name}`: "), hint="this is a fault of its plugin"
+        ) from error
 
 
 async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins, kept: Sequence[Needed]) -> None:
     """Ask every part what is wrong, before anything is sent; raise all that would stop the run."""
-    prices = PriceBooks([book() for book in plugins.prices()])
+    prices = price_books(plugins)
     problems = await check(spec, parts, plugins=plugins, prices=prices, kept=kept)
     for found in problems:
         if found.warning:
@@ -204,16 +212,17 @@ async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins, kept: Se
         raise refusal(spec.page, wrong)
 
 
-def file_of(run: Run) -> Path:
-    """Find the job file that a run came from."""
+def file_of(run: Run, place: Path) -> Path:
+    """Find the job file that a run in this state folder came from."""
     if not run.file:
         raise RunRefused(
             f"run {run.id[:SHORT]} of {run.job} was declared in code, not in a job file",
             hint="go on with it from the program that declares it: `flow.resume(job, run)`, `flow.results(run, job)`",
         )
-    if not Path(run.file).is_file():
+    file = moved_to(Path(run.file), place)
+    if not file.is_file():
         raise ConfigError(
             f"run {run.id[:SHORT]} of {run.job} came from {run.file}, and that job file is not there any more",
-            hint="put it back to where it was: runs are known by the place of their job file, and their own folder stays as it is",
+            hint=f"put it back to where it was, or beside {place}: runs are known by their job file",
         )
-    return Path(run.file)
+    return file

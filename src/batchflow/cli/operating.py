@@ -119,7 +119,7 @@ async def _find(place: Path, wanted: str) -> Run:
 
 async def _drive_one(place: Path, run: Run, go: Go, *, json: bool) -> Exit:
     """Open the job of a run as its file is now, and drive the run."""
-    path = file_of(run)
+    path = file_of(run, place)
     plugins = plugins_for(path)
     file = read_jobs(path, (run.job,), plugins)
     workshop = Workshop(file, plugins=plugins, state=place)

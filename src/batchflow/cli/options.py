@@ -14,7 +14,12 @@ FoundState: TypeAlias = Annotated[
     Path | None,
     Parameter(help="Folder where runs are kept. Default: BATCHFLOW_HOME, else `.batchflow` here or in a folder above."),
 ]
-NoWait: TypeAlias = Annotated[bool, Parameter(help="Leave as soon as everything is sent; a later `run` collects it.")]
+NoWait: TypeAlias = Annotated[
+    bool,
+    Parameter(
+        help="Leave as soon as everything is sent and what has come home is collected; a later `run` collects the rest."
+    ),
+]
 Wait: TypeAlias = Annotated[
     str | None, Parameter(help="Stay at most this long (`90s`, `10m`, `2h`), then leave the rest in flight.")
 ]

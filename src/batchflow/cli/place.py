@@ -33,6 +33,20 @@ def found(asked: Path | None) -> Path:
     return chosen
 
 
+def moved_to(file: Path, place: Path) -> Path:
+    """Give the job file of a run: where it was, or under its name beside the state folder, which was moved with it."""
+    here = place.absolute().parent / file.name
+    return here if not is_there(file) and here.is_file() else file
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether a file is there; one that cannot be looked at is not known to be gone."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def is_place(folder: Path) -> bool:
     """Tell whether runs were kept in a folder, or through it."""
     return (folder / DATABASE).is_file() or (folder / STORES).is_file()

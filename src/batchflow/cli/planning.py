@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from rich.console import RenderableType
 from rich.text import Text
 
-from batchflow.app import PriceBooks
+from batchflow.cli import failures
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, size
@@ -18,9 +18,12 @@ from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build, build_provider
 from batchflow.config.job import JobSpec
 from batchflow.config.plugging import plugins_for
+from batchflow.engine.pricing import price_books
 from batchflow.extend.facade import Plugins
+from batchflow.model.errors import PluginError
 from batchflow.reports.forecast import Forecast, Forecaster, Outlook
 from batchflow.stages.overlap import Needed
+from batchflow.stages.wall import of_job
 
 VERDICTS = {
     "none": "none set: nothing stops the run before it is done. `budget: {run: 20.00}` would",
@@ -38,21 +41,29 @@ async def plan(words: Sequence[str], *, json: bool, no_plugins: bool = False) ->
     with TemporaryDirectory(prefix="batchflow-") as spool:
         async with in_one_round(file, names, plugins, Keyless()):
             read = read_jobs(file, names, plugins, Keyless())
-            forecasts = [
-                await _one(spec, plugins, Path(spool) / spec.name, kept(read, None)) for spec in read.jobs.values()
-            ]
+            forecasts: list[Forecast] = []
+            left_out = [read.left_out] if read.left_out else []
+            for spec in read.jobs.values():
+                try:
+                    forecasts.append(await _one(spec, plugins, Path(spool) / spec.name, kept(read, None)))
+                except PluginError as error:
+                    left_out.append(of_job(spec.name, error))
+            if not forecasts:
+                raise left_out.pop(0)
     if json:
         facts(forecasts)
-        return Exit.DELIVERED
-    for forecast in forecasts:
-        to_stdout(*_told(forecast))
-    return Exit.DELIVERED
+    else:
+        for forecast in forecasts:
+            to_stdout(*_told(forecast))
+    for error in left_out:
+        failures.say(error)
+    return Exit.PLUGIN if left_out else Exit.DELIVERED
 
 
 async def _one(spec: JobSpec, plugins: Plugins, spool: Path, kept: Sequence[Needed]) -> Forecast:
     parts = build(spec, given(plugins, spool))
     await refuse_unsound(spec, parts, plugins, kept)
-    prices = PriceBooks([book() for book in plugins.prices()])
+    prices = price_books(plugins)
     forecaster = Forecaster(spec.name, parts, build_provider(spec, {}), prices)
     async for records in forecaster.walk():
         _say_progress(spec.name, records)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from batchflow.cli.app import VERBS
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.opening import split_words
@@ -16,7 +17,7 @@ from batchflow.config.plugging import plugins_for
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
-from batchflow.extend.offers import Offer, Origin
+from batchflow.extend.offers import Offer, Origin, Taken
 from batchflow.extend.soundness import faults_of
 from batchflow.model.errors import UnknownComponent
 
@@ -172,12 +173,20 @@ def _meant(name: str, file: Path) -> tuple[Plugins, str]:
 
 def _checked(plugins: Plugins, name: str) -> Iterator[Checked]:
     found: Iterable[tuple[Origin, tuple[str, ...]]] = [
-        *((one.by, tuple(faults_of(one))) for one in plugins.taken if _is_meant(one.by, name)),
+        *((one.by, (*faults_of(one), *_eclipsed(one))) for one in plugins.taken if _is_meant(one.by, name)),
         *((one.by, (one.reason,)) for one in plugins.broken if _is_meant(one.by, name)),
         *((one.by, (one.reason,)) for one in plugins.denied if name and _is_meant(one.by, name)),
     ]
     for by, faults in found:
         yield Checked(plugin=str(by), ok=not faults, faults=faults)
+
+
+def _eclipsed(plugin: Taken) -> Iterator[str]:
+    """Name verbs that nobody would ever reach."""
+    own = {name for name, _, _ in VERBS}
+    for offer in plugin.offers:
+        if offer.kind is Kind.COMMAND and offer.name in own:
+            yield f"command `{offer.name}`: batchflow has a verb of that name, which is the one that is run: choose another"
 
 
 def _is_meant(by: Origin, name: str) -> bool:

@@ -1,6 +1,7 @@
 """Settling batches whose fate is unknown, from the command line: through the run's driver, or under its lease."""
 
 import time
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -19,11 +20,14 @@ from batchflow.config.plugging import plugins_for
 from batchflow.machine.ruling import Absent, Adopt, Claim, GiveUp, Ruling
 from batchflow.machine.run import OPEN
 from batchflow.model.errors import BatchflowError, Locked, UserError
-from batchflow.model.state import BatchState, Lease, Run
+from batchflow.model.state import BatchState, Event, Lease, Run
 from batchflow.ports.state import StateStore
 from batchflow.reports.doubts import Doubt, batch_of, doubtful_runs, doubts, is_watched
 from batchflow.reports.runs import SHORT, find_run
 from batchflow.stages.rule import VERB, Answer, Said
+
+FOUND = ("batch.resolved.running", "batch.twin", "batch.late")
+"""Events of a batch that was looked for and is there."""
 
 
 class Typed(msgspec.Struct, frozen=True):
@@ -46,6 +50,8 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None
     said: tuple[Said, ...] = ()
     blind: str = ""
+    found: tuple[str, ...] = ()
+    """What this look has found out about batches of the run, and what it cost."""
     doubts: tuple[Doubt, ...] = ()
     turned_up: int = 0
     """Requests in flight again of a run that had ended: a batch of it turned up, and its answers are paid for."""
@@ -64,14 +70,18 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
         if run is None:
             return _tell(Reconciled(run=None), json=json)
         rulings = await _rulings(store, run, typed)
+        before = await store.find(Event, {"run": run.id}, limit=1, newest=True)
         unclear = run.id in {one.id for one in doubtful} or await is_watched(store, run, now=time.time())
         answer = await _answer(store, place, run, rulings) if rulings or unclear else Answer()
-        left = await doubts(store, run, None if answer.blind else answer.candidates, here=partial(account_of, run))
+        left = await doubts(
+            store, run, None if answer.blind else answer.candidates, here=partial(account_of, run, place)
+        )
         only = (await batch_of(store, batch, {"run": run.id})).id if batch else ""
         reconciled = Reconciled(
             run=run.id,
             said=answer.said,
             blind=answer.blind,
+            found=tuple([text async for text in _found(store, run, after=before[0].id if before else "")]),
             doubts=tuple(doubt for doubt in left if doubt.batch.startswith(only)),
             turned_up=await _turned_up(store, run),
             elsewhere=tuple(other.id for other in doubtful if other.id != run.id),
@@ -85,6 +95,12 @@ async def _next(store: StateStore, run: Run, left: list[Doubt]) -> str:
     now = await store.get(Run, run.id) or run
     stands = now.state in OPEN and await driver_of(store, run) is None
     return f"batchflow resume {run.id[:SHORT]}" if stands and all(one.state != BatchState.HELD for one in left) else ""
+
+
+async def _found(store: StateStore, run: Run, *, after: str) -> AsyncGenerator[str]:
+    """Tell what was written down since: a batch that was found, or one that turned up and is paid for."""
+    for event in await store.find(Event, {"run": run.id, "kind": FOUND}, after=after):
+        yield f"batch {event.subject[:SHORT]}: {event.text}"
 
 
 async def _turned_up(store: StateStore, run: Run) -> int:
@@ -151,7 +167,7 @@ async def _told(store: StateStore, run: Run, rulings: list[Ruling], lease: Lease
 
 
 async def _done_here(place: Path, run: Run, rulings: list[Ruling]) -> Answer:
-    path = file_of(run)
+    path = file_of(run, place)
     plugins = plugins_for(path)
     file = read_jobs(path, (run.job,), plugins)
     async with AsyncExitStack() as stack:
@@ -170,6 +186,8 @@ def _tell(found: Reconciled, *, json: bool) -> Exit:
 def _show(found: Reconciled) -> None:
     for said in found.said:
         remark(f"{said.batch}: {'' if said.done else 'no: '}{said.text}{f' ({said.hint})' if said.hint else ''}")
+    for text in found.found:
+        remark(text)
     if found.blind:
         remark(f"the listing could not be looked at: {found.blind}")
     for doubt in found.doubts:

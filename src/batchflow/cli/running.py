@@ -5,15 +5,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from batchflow.app import Report
-from batchflow.cli.driving import Driving, Go
+from batchflow.cli import failures
+from batchflow.cli.driving import Driving, Go, worst
 from batchflow.cli.endings import tell_endings
-from batchflow.cli.exits import Exit
+from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.opening import Opened, Workshop, in_one_round, read_jobs, split_words
 from batchflow.cli.process import leave_hanging
 from batchflow.config.plugging import plugins_for
 from batchflow.extend.quantities import seconds
-from batchflow.model.errors import UserError
+from batchflow.model.errors import PluginError, UnknownComponent, UserError
 from batchflow.ports.clock import Clock
+from batchflow.stages.wall import of_job
 
 
 async def run_file(
@@ -42,10 +44,32 @@ async def run_file(
 async def drive_all(workshop: Workshop, go: Go, *, new: bool, json: bool, hints: bool = True) -> Exit:
     """Open every job of the file, drive them, and say how they ended; `hints` say what to type next."""
     async with AsyncExitStack() as stack:
-        jobs = [await workshop.opened(spec, stack, new=new) for spec in workshop.file.jobs.values()]
+        jobs, left_out = await _opened(workshop, stack, new=new)
         ended = await Driving(jobs).drive(go)
         code = await tell_endings(ended, json=json, hints=hints)
-    return leave_hanging(code)
+        for error in left_out:
+            failures.say(error)
+    return leave_hanging(worst([code, *map(exit_of, left_out)]))
+
+
+async def _opened(workshop: Workshop, stack: AsyncExitStack, *, new: bool) -> tuple[list[Opened], list[PluginError]]:
+    """Open the jobs. One that a plugin keeps from being opened keeps none of the others, unless it is the only one."""
+    jobs: list[Opened] = []
+    left_out: list[PluginError] = [workshop.file.left_out] if workshop.file.left_out else []
+    for spec in workshop.file.jobs.values():
+        try:
+            jobs.append(await workshop.opened(spec, stack, new=new))
+        except PluginError as error:
+            left_out.append(of_job(spec.name, error))
+        except UnknownComponent as error:
+            if not workshop.plugins.lack_some:
+                raise
+            left_out.append(of_job(spec.name, PluginError(error.message, hint=error.hint)))
+    if jobs:
+        return jobs, left_out
+    for error in left_out[:-1]:
+        failures.say(error)
+    raise left_out[-1]
 
 
 def patience(wait: str | None, *, no_wait: bool) -> float | None:

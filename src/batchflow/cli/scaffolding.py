@@ -19,9 +19,22 @@ from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.model.errors import RunRefused, UserError
 
-Wanted: TypeAlias = Literal["sink", "source", "builder", "check", "retry", "hook"]
+Wanted: TypeAlias = Literal[
+    "sink",
+    "source",
+    "builder",
+    "check",
+    "retry",
+    "loader",
+    "notifier",
+    "provider",
+    "secret_store",
+    "state_store",
+    "blob_store",
+    "hook",
+]
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-THREADED = frozenset({"sink", "source"})
+THREADED = frozenset({"sink", "source", "notifier"})
 """The kinds whose code hands blocking work to a thread, with anyio."""
 STYLE = """
 [tool.ruff]
@@ -118,7 +131,7 @@ def _better(name: str, kind: str) -> str:
     if mended and not mended[0].isalpha():
         mended = f"my-{mended}"
     mended = mended or f"my-{kind}"
-    return f"{mended}-{kind}" if next(_objections(Called(mended), _as_kind(kind)), "") else mended
+    return f"{mended}-{kind.replace('_', '-')}" if next(_objections(Called(mended), _as_kind(kind)), "") else mended
 
 
 def _as_kind(kind: str) -> Wanted:

@@ -7,18 +7,18 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from batchflow.app import PriceBooks
 from batchflow.cli.environment import Keyless
 from batchflow.cli.exits import Exit
 from batchflow.cli.figures import count, moment_of
 from batchflow.cli.looking import opened_store
 from batchflow.cli.output import facts
-from batchflow.cli.place import found
+from batchflow.cli.place import found, moved_to
 from batchflow.cli.stores import opened_objects
 from batchflow.cli.tables import grid, money, request_text, to_stdout
 from batchflow.config.build import build_provider
 from batchflow.config.load import load
 from batchflow.config.plugging import plugins_for
+from batchflow.engine.pricing import price_books
 from batchflow.extend.facade import Plugins
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import UserError
@@ -44,9 +44,7 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
         looked = 0
         async for run in _runs(store, wanted):
             looked += 1
-            plugins = loaded[run.file] = loaded.get(run.file) or (
-                plugins_for(Path(run.file)) if run.file else Plugins()
-            )
+            plugins = loaded[run.file] = loaded.get(run.file) or plugins_for(moved_to(Path(run.file), place))
             trail = await _tracker(store, blobs, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))
@@ -73,7 +71,7 @@ async def _runs(store: StateStore, wanted: str) -> AsyncGenerator[Run]:
 
 
 def _tracker(store: StateStore, blobs: BlobStore, plugins: Plugins, run: Run) -> Tracker:
-    prices = PriceBooks([book() for book in plugins.prices()])
+    prices = price_books(plugins)
     return Tracker(store, blobs, reader(plugins, run), prices)
 
 

@@ -58,8 +58,9 @@ def objects_at(place: Path, stores: "Stores | None" = None, plugins: Plugins | N
 
 def _made(place: Path, stores: "Stores", name: str, plugins: Plugins | None) -> Any:
     from batchflow.config.stores import make
+    from batchflow.stages.walled import walled
 
-    return make(stores, name, plugins or _plugins_of(place))
+    return walled(make(stores, name, plugins or _plugins_of(place)))
 
 
 def _plugins_of(place: Path) -> Plugins:

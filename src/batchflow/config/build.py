@@ -1,7 +1,9 @@
 """Making a job's components from what was read. A factory's refusal is told at the line of the option it is about."""
 
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import iscoroutine
 from typing import Any
 
 import msgspec
@@ -9,6 +11,8 @@ import msgspec
 from batchflow.config.faults import Fault, refusal
 from batchflow.config.job import Component, Draft, JobSpec
 from batchflow.config.secrets import Lookups, is_unopened
+from batchflow.extend.deadline import told
+from batchflow.extend.kinds import Kind
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
 from batchflow.model.problem import Path, Problem
@@ -94,6 +98,10 @@ def placed(component: Component, message: str) -> Problem:
     return Problem(message, (*component.path, *_subject(component, message)))
 
 
+class _Useless(Exception):
+    """A factory gave what is no part of its kind."""
+
+
 class _Making:
     """Calls factories and keeps what they refuse, so that all of it is told at once."""
 
@@ -126,17 +134,20 @@ class _Making:
                 return None
         kwargs = kwargs | dict(self._injected(component))
         try:
-            return factory(**kwargs)
+            return _usable(component.kind, factory(**kwargs))
         except ValueError as error:
             self._refuse(component, placed(component, str(error)))
         except BatchflowError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if component.guessed or (self._guessing and is_unopened(component.kwargs)):
                 return None
             what = f"{component.kind} `{component.type}` of plugin {component.offer.by}"
-            reason = self.job.page.discreet(f"{type(error).__name__}: {error}")
-            raise PluginError(f"{what} could not be made: {reason}", hint="this is a fault of that plugin") from error
+            reason = self.job.page.discreet(str(error) if isinstance(error, _Useless) else told(error))
+            said, hint = f"{what} could not be made: {reason}", "this is a fault of that plugin"
+            if not self._guessing:
+                raise PluginError(said, hint=hint) from error
+            self.refused.append(self.job.fault(Problem(said, (*component.path, "type"), hint, plugin=True)))
         return None
 
     def _refuse(self, component: Component, found: Problem) -> None:
@@ -157,6 +168,17 @@ class _Making:
                 yield name, self._given[name]
             elif name in wanted.needed:
                 raise Bug(f"{component.kind} `{component.type}` asks the app for `{name}`, which it does not have")
+
+
+def _usable(kind: Kind, given: Any) -> Any:
+    """Give back what a factory gave if it is an object at all; whether that has the methods it should is seen later."""
+    if iscoroutine(given):
+        given.close()  # nobody will await it, and Python would say so somewhere else
+        raise _Useless("it is an async function, and is called without await")
+    if given is None or isinstance(given, str | bytes | int | float):
+        shown = reprlib.repr(given) if given is None else f"{reprlib.repr(given)} ({type(given).__name__})"
+        raise _Useless(f"it gave {shown}, not a {kind}{'; is a `return` missing?' if given is None else ''}")
+    return given
 
 
 def _subject(component: Component, message: str) -> Path:

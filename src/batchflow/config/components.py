@@ -142,7 +142,7 @@ class Reader:
     def wrong(self, found: Problem) -> None:
         """Remember a problem at its place in the job."""
         place = self.job.locate(found.path, at_key=found.at_key)
-        self._faults.add(Fault(place, found.message, found.hint, found.warning))
+        self._faults.add(Fault(place, found.message, found.hint, found.warning, plugin=found.plugin))
 
     def _node(self, path: problem.Path) -> Tree | None:
         node: Tree | None = self.job
@@ -160,13 +160,13 @@ class Reader:
         try:
             return self._plugins.offer(kind, name)
         except BatchflowError as error:
-            return self.wrong(Problem(error.message, path, error.hint))
+            return self.wrong(Problem(error.message, path, error.hint, plugin=self._plugins.lack_some))
 
     def _spec(self, offer: Offer, options: Options) -> Spec | None:
         try:
             return Spec.of(offer.load())
         except BatchflowError as error:
-            return self.wrong(Problem(error.message, (*options.path, "type"), error.hint))
+            return self.wrong(Problem(error.message, (*options.path, "type"), error.hint, plugin=True))
 
     def _all_wrong(self, problems: list[Problem], path: problem.Path) -> None:
         for found in problems:
@@ -215,7 +215,8 @@ class Reader:
                 wrong = f"`{name}` is no place for a secret: it may be shown and stored", hint
             if wrong:
                 place = self._faults.page.find(wanted.reference, node.at)
-                self._faults.add_unreadable(Fault(place, *wrong), node.at)
+                broken = not open_place and bool(wanted.name) and self._plugins.lack_some
+                self._faults.add_unreadable(Fault(place, *wrong, plugin=broken), node.at)
                 self._unknown.append(path)
                 return False
         return True

@@ -22,6 +22,8 @@ class Fault(msgspec.Struct, frozen=True):
     warning: bool = False
     credentials: bool = False
     """It is a credential that is not there, rather than a mistake in the file."""
+    plugin: bool = False
+    """A plugin is broken, or was not loaded, rather than the file wrong: jobs that do not need it can run."""
 
 
 class Page:

@@ -11,6 +11,7 @@ from batchflow.config.tree import Tree
 from batchflow.extend.kinds import Kind
 from batchflow.extend.offers import Factory, Offer
 from batchflow.model import problem
+from batchflow.model.errors import PluginError
 from batchflow.model.notification import Kind as Kind_
 from batchflow.model.notification import Threshold
 from batchflow.model.problem import Problem
@@ -91,7 +92,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     def fault(self, found: Problem) -> Fault:
         """Point at the line that a problem is about."""
-        return Fault(self.tree.locate(found.path, at_key=found.at_key), found.message, found.hint, found.warning)
+        place = self.tree.locate(found.path, at_key=found.at_key)
+        return Fault(place, found.message, found.hint, found.warning, plugin=found.plugin)
 
 
 class JobSpec(Draft, frozen=True, kw_only=True):
@@ -132,12 +134,19 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     were: Mapping[str, Any] = {}
     """What a state folder remembers of them beside how they were written: where the references led then."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether all that are declared could be read."""
+        node = self.tree.child("state")
+        declared = node.items if node is not None else {}
+        return all(name in self.parts for name in ("store", "objects") if name in declared)
+
     def __repr__(self) -> str:
         return f"Stores({', '.join(self.parts)})"
 
 
 class JobFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A job file whose every job is sound."""
+    """A job file whose every job is sound, but for those that need a plugin which is broken or was not loaded."""
 
     path: Path
     jobs: Mapping[str, JobSpec]
@@ -146,3 +155,5 @@ class JobFile(msgspec.Struct, frozen=True, kw_only=True):
     """The secret stores that the file declares; the first is asked where a reference names none."""
     stores: Stores
     warnings: Sequence[str] = ()
+    left_out: PluginError | None = None
+    """Which jobs cannot run for want of a plugin, and why; the others can."""

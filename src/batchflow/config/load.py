@@ -6,7 +6,7 @@ Nothing is made here: no file but the job file and what it refers to is opened, 
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from batchflow.config.stores import folder_of, secrets_of, stores_of
 from batchflow.config.tree import Tree, merged
 from batchflow.extend.facade import Plugins
 from batchflow.extend.near import did_you_mean
-from batchflow.model.errors import ConfigError
+from batchflow.model.errors import ConfigError, PluginError
 
 TOP = ("version", "state", "plugins", "secrets", "provider", "defaults", "jobs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -40,17 +40,33 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(path: Path, plugins: Plugins, env: Mapping[str, str] = os.environ, *, only: Collection[str] = ()) -> JobFile:
-    """Read a job file, or raise `ConfigError` with every problem in it. `only` names the jobs that matter now."""
+    """Read a job file, or raise `ConfigError` with every problem in it. `only` names the jobs that matter now.
+
+    Where nothing is wrong but that plugins are broken, or were not loaded, the jobs that do not need them are read.
+    """
     found = survey(path, plugins, env, only=only)
-    found.faults.stop()
     sound = {name: job for name, job in found.drafts.items() if isinstance(job, JobSpec)}
+    if not (sound and found.stores.is_whole and all(one.plugin for one in found.faults.errors)):
+        found.faults.stop()
     return JobFile(
         path=found.path,
         jobs=sound,
         state=found.state,
         secrets=found.secrets,
         stores=found.stores,
-        warnings=found.faults.warnings,
+        warnings=[*found.faults.warnings, *map(found.faults.page.told, found.faults.errors)],
+        left_out=_left_out([name for name in found.drafts if name not in sound]),
+    )
+
+
+def _left_out(names: Sequence[str]) -> PluginError | None:
+    """Say which jobs lack a plugin."""
+    if not names:
+        return None
+    said = "job" if len(names) == 1 else "jobs"
+    return PluginError(
+        f"{said} {', '.join(names)} left out, for want of a plugin that is broken or was not loaded: its place is said above",
+        hint="mend it, and type the same command again: jobs that are done are left alone",
     )
 
 

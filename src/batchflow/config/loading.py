@@ -5,11 +5,14 @@ the job's identity, and a prompt that was changed at its source in the middle of
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from inspect import iscoroutine
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
+from batchflow.extend.deadline import patience, told, within
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.extend.offers import Offer
@@ -91,7 +94,8 @@ class Loading:
             loader = offer.load()
             spec = Spec.of(loader)
         except BatchflowError as error:
-            return [Problem(error.message, (*path, LOAD), error.hint)]
+            broken = isinstance(error, PluginError) or self._plugins.lack_some
+            return [Problem(error.message, (*path, LOAD), error.hint, plugin=broken)]
         options = {name: value for name, value in written.items() if name != LOAD}
         kwargs, problems = spec.parse(options, self._base, beside=(LOAD,))
         if problems:
@@ -104,17 +108,15 @@ class Loading:
         """Ask the loader: a `ValueError` is its own sentence about what was asked for, anything else a fault of the plugin."""
         by = f"loader `{offer.name}` of plugin {offer.by}"
         given = {"base": self._base} if "base" in spec.given else {}
+        hint = "this is a fault of that plugin; nothing was sent"
         try:
-            text = loader(**kwargs, **given)
+            text = within(patience(), partial(loader, **kwargs, **given))
         except ValueError as error:
             return [Problem(f"{offer.name}: {error}", (*path, LOAD))]
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise PluginError(
-                f"{by} failed: {reason}", hint="this is a fault of that plugin; nothing was sent"
-            ) from error
+        except Exception as error:  # noqa: BLE001 - it is not our code, and jobs that do not ask for it can run
+            return [Problem(f"{by} failed: {told(error)}", (*path, LOAD), hint, plugin=True)]
         if isinstance(text, str):
             return text
-        return [
-            Problem(f"{by} gave {type(text).__name__}, not a text", (*path, LOAD), "this is a fault of that plugin")
-        ]
+        if iscoroutine(text):
+            text.close()  # nobody will await it, and Python would say so somewhere else
+        return [Problem(f"{by} gave {type(text).__name__}, not a text", (*path, LOAD), hint, plugin=True)]

@@ -6,7 +6,9 @@ whatever is wrong: `survey` reads it again and tells it, with everything else. T
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from glob import glob, has_magic
 from pathlib import Path
 
@@ -24,10 +26,23 @@ from batchflow.model.problem import Problem
 ALLOW, DENY = "BATCHFLOW_PLUGINS_ALLOW", "BATCHFLOW_PLUGINS_DENY"
 NOBODY = Admission(allow=frozenset(), said="`--no-plugins`")
 KEY = "plugins"
+_OFF: ContextVar[bool] = ContextVar("batchflow_no_plugins", default=False)
+"""A command that comes upon runs of several files says once, in one place, that it wants no plugins."""
+
+
+@contextmanager
+def none_loaded(*, off: bool) -> Generator[None]:
+    """Let no plugins be loaded in here if they are to be off, whichever file they are asked for."""
+    before = _OFF.set(off)
+    try:
+        yield
+    finally:
+        _OFF.reset(before)
 
 
 def plugins_for(file: Path, env: Mapping[str, str] = os.environ, *, off: bool = False) -> Plugins:
     """Load the plugins that jobs of this file may use; `off` loads none of them, and knows which it left out."""
+    off = off or _OFF.get()
     listed = _listed(file)
     files = {shown: path for pattern in listed.files for shown, path in matches(file.absolute().parent, pattern)}
     own = listed.allow if listed.allow is None else listed.allow | {path.stem for path in files.values()}

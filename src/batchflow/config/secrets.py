@@ -5,6 +5,8 @@ only looks at a job file never asks a store.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from inspect import iscoroutine
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +14,16 @@ from batchflow.config.faults import Fault, Page
 from batchflow.config.job import Component
 from batchflow.config.references import Wanted
 from batchflow.config.tree import Place
+from batchflow.extend.deadline import Hung, Quit, patience, within
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
-from batchflow.extend.offers import Offer
+from batchflow.extend.offers import Offer, Origin
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.units import Secret
 from batchflow.ports.secrets import Secrets
+from batchflow.stages.wall import is_foreign
 
 USUAL = "folder"
 """Who is asked where a file names no stores."""
@@ -118,20 +122,31 @@ class Lookups:
     def _asked(self, name: str, secret: str) -> str | None:
         try:
             store = self._store(name)
-            found: Any = store.find(secret)
+            found: Any = _answer(store, secret)
         except (BatchflowError, ValueError):
             raise
+        except (Hung, Quit) as error:
+            raise PluginError(
+                f"secret store `{name}` of plugin {self._by(name)} failed to look up `{secret}`: {error}",
+                hint="mend the store or its options; nothing was sent",
+            ) from None
         except Exception as error:  # noqa: BLE001 - it is not our code; what it says may quote what it knows
             raise PluginError(
-                f"secret store `{name}` failed to look up `{secret}`: {type(error).__name__}",
+                f"secret store `{name}` of plugin {self._by(name)} failed to look up `{secret}`: {type(error).__name__}",
                 hint="mend the store or its options; nothing was sent",
             ) from None
         if found is None or isinstance(found, str):
             return found
+        if iscoroutine(found):
+            found.close()  # nobody will await it, and Python would say so somewhere else
         raise PluginError(
-            f"secret store `{name}` gave {type(found).__name__} for `{secret}`, not a text",
+            f"secret store `{name}` of plugin {self._by(name)} gave {type(found).__name__} for `{secret}`, not a text",
             hint="this is a fault of that plugin",
         )
+
+    def _by(self, name: str) -> Origin:
+        declared = self._declared.get(name)
+        return declared.offer.by if declared is not None else self._plugins.offer(Kind.SECRET_STORE, name).by
 
     def _store(self, name: str) -> Secrets:
         if name not in self._made:
@@ -147,3 +162,8 @@ class Lookups:
         if problems:
             raise ValueError(f"secret store `{name}` needs options: {problems[0].message}; write them below `secrets:`")
         return offer.load()(**kwargs)
+
+
+def _answer(store: Secrets, secret: str) -> Any:
+    """Ask a store; one of others has a deadline."""
+    return within(patience(), partial(store.find, secret)) if is_foreign(store) else store.find(secret)

@@ -22,9 +22,11 @@ from batchflow.config.reading import read
 from batchflow.config.references import refers
 from batchflow.config.secrets import Lookups
 from batchflow.config.tree import Tree
+from batchflow.extend.deadline import told as said_of
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.extend.signature import Spec
+from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.problem import Problem
 
 KEY = "state"
@@ -61,6 +63,13 @@ def make(stores: Stores, name: str, plugins: Plugins) -> Any:
         except ValueError as error:
             found = placed(part, str(error))
             refused.append(Fault(stores.tree.locate(found.path), found.message))
+        except BatchflowError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{part.kind} `{part.type}` of plugin {part.offer.by} could not be made: {page.discreet(said_of(error))}",
+                hint="this is a fault of that plugin",
+            ) from error
     raise refusal(page, refused)
 
 

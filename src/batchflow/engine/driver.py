@@ -25,7 +25,7 @@ from batchflow.model.state import Batch, BatchState, Delivery, Due, Outlook, Run
 from batchflow.model.words import Word
 from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
-from batchflow.stages.close import MOVING_STATES, close
+from batchflow.stages.close import MOVING_STATES, at_rest, close
 from batchflow.stages.collect import collect
 from batchflow.stages.deliver import deliver
 from batchflow.stages.doubt import SLEPT, doubt
@@ -84,8 +84,10 @@ class Driver:
         self._failure: errors.BatchflowError | None = None
         self._trouble = Trouble(kit.parts.rules.submit.patience)
         self._lookout = Lookout()
-        self._hurry = False
-        """A cancellation should reach the provider now, not when the next look is due."""
+        self._hurry = wait is not None
+        """Look at once, not when the next look is due: a cancellation should reach the provider, or somebody will not wait."""
+        self._looked = False
+        """This process has looked at what was in flight when it began."""
         self._evidence = Evidence()
         self._begun_at_rest: set[str] = set()
         """Parts whose delivery was begun while the run rested: each is tried once, and waits for nothing."""
@@ -228,7 +230,7 @@ class Driver:
                 await kit.commit(done)
         if seen.wishes:
             run, seen = await kit.outlook(MOVING_STATES, AGENDA)
-        if self._leave_at is not None and await self._may_leave(run):
+        if await self._may_leave(run, seen):
             self._stopping = True
         return run, seen
 
@@ -237,12 +239,32 @@ class Driver:
         if "resolve" not in self._hands and not self._stopping:
             self._start(tasks, "resolve", partial(answer, self._kit, wish, self._evidence))
 
-    async def _may_leave(self, run: Run) -> bool:
-        """Leave when the time is up, but not before everything that was read is at the provider."""
-        if self._leave_at is None or self._clock.boot() < self._leave_at:
+    @property
+    def _is_leaving(self) -> bool:
+        return self._leave_at is not None and self._clock.boot() >= self._leave_at
+
+    async def _may_leave(self, run: Run, seen: Outlook) -> bool:
+        """Leave when the time is up, but not before all that can be sent is sent, and what has come home is brought in.
+
+        Else nobody would ever fetch what was paid for, where every command of a timetable leaves at once.
+        """
+        if not self._is_leaving or not run.read_all or not self._looked or self._hands - {"poll"}:
             return False
-        unsent = [BatchState.DRAFTED, BatchState.SUBMITTING, BatchState.IN_DOUBT]
-        return run.read_all and not await self._kit.store.find(Batch, {"run": run.id, "state": unsent}, limit=1)
+        unsent = {BatchState.DRAFTED, BatchState.SUBMITTING, BatchState.IN_DOUBT}
+        if any(batch.state in unsent for batch in seen.moving):
+            return False
+        now = self._clock.now()
+        busy = await self._has_come_home(seen, now) or self._to_repack(run, seen, now) or await at_rest(self._kit)
+        return not busy  # at rest there is nothing to leave, and the run comes to its end
+
+    async def _has_come_home(self, seen: Outlook, now: float) -> bool:
+        """Tell whether answers wait that could be fetched or delivered now."""
+        if now >= self._trouble.not_before:
+            ended = [batch.wake_at for batch in seen.moving if batch.state is BatchState.ENDED]
+            if any(wake is not None and wake <= now for wake in ended):
+                return True
+        parts = [due.id for due in seen.due if due.kind == "delivery"]
+        return any(delivery.sink in self._outlets for delivery in await self._kit.store.find(Delivery, {"id": parts}))
 
     async def _start_due(self, run: Run, seen: Outlook, tasks: TaskGroup) -> bool:
         """Begin every step that is due and has a free hand; tell whether any was begun."""
@@ -305,18 +327,22 @@ class Driver:
             self._start(tasks, "read", self._reader.next_pack)
 
     def _start_repacking(self, run: Run, seen: Outlook, tasks: TaskGroup, now: float) -> None:
-        if "repack" in self._hands or not seen.waiting:
-            return
-        if run.cancel:
-            self._start(tasks, "repack", partial(cancel_waiting, self._kit))
-            return
-        if self._stuck:
-            return
+        work = self._to_repack(run, seen, now)
+        if work is not None and "repack" not in self._hands:
+            self._start(tasks, "repack", work)
+
+    def _to_repack(self, run: Run, seen: Outlook, now: float) -> Work | None:
+        """Say what is to be done about the rows that wait to be asked again; None when that is nothing now."""
+        if seen.waiting and run.cancel:
+            return partial(cancel_waiting, self._kit)
+        if not seen.waiting or self._stuck:
+            return None
         rules = self._kit.parts.rules
-        alone = run.read_all and not seen.moving
+        # Company may still come from what has ended; whoever leaves does not wait for what is at the provider.
+        company = [batch for batch in seen.moving if not self._is_leaving or batch.state is BatchState.ENDED]
+        alone = run.read_all and not company
         chosen = ready(seen.waiting, now=now, most=rules.batch.max_requests, after=rules.retry.after, alone=alone)
-        if chosen:
-            self._start(tasks, "repack", partial(repack, self._kit, chosen))
+        return partial(repack, self._kit, chosen) if chosen else None
 
     def _start_batch(self, tasks: TaskGroup, batch: Batch, moving: Mapping[str, Batch]) -> None:
         named = self._step(batch, moving)
@@ -373,6 +399,7 @@ class Driver:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not tear the other steps down with it
             await self._sort(name, error)
         finally:
+            self._looked = self._looked or name == "poll"
             self._hands.discard(name)
             self._bell.set()
 

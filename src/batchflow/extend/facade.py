@@ -5,6 +5,8 @@ Each plugin's hook is called by itself, so that an error can be laid at its door
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from inspect import iscoroutine
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,15 +14,18 @@ from typing import Any
 import pluggy
 
 from batchflow.extend.admission import Admission
+from batchflow.extend.deadline import Hung, patience, within
+from batchflow.extend.hearing import Hearing
 from batchflow.extend.intake import Intake, call
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
 from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
-from batchflow.model.errors import UnknownComponent
+from batchflow.model.errors import PluginError, UnknownComponent
 from batchflow.model.problem import Problem
 from batchflow.model.state import Event
 from batchflow.ports.builder import Builder
 from batchflow.ports.check import Check
+from batchflow.ports.job import JobView
 from batchflow.ports.notifier import Notifier
 from batchflow.ports.prices import Prices
 from batchflow.ports.provider import Provider
@@ -31,6 +36,8 @@ from batchflow.ports.source import Source
 
 log = logging.getLogger("batchflow.plugins")
 DAY = 86_400.0
+QUICK = 1.0
+"""Seconds to decide one thing, while the event loop waits."""
 
 
 class Plugins:
@@ -54,6 +61,9 @@ class Plugins:
         self.files: Sequence[Path] = tuple((files or {}).values())
         own = Admission(allow=None if allow is None else frozenset(allow), deny=frozenset(deny))
         self._intake = Intake([own, *admissions])
+        self._complaints: set[str] = set()
+        self._silent: list[pluggy.HookImpl] = []
+        self._hearings: dict[str, Hearing] = {}
         self._intake.builtin()
         if entry_points:
             self._intake.installed()
@@ -81,6 +91,11 @@ class Plugins:
     def denied(self) -> Sequence[Denied]:
         """The plugins that may not be loaded, and why."""
         return tuple(self._intake.denied)
+
+    @property
+    def lack_some(self) -> bool:
+        """Tell whether some plugin was left out, which may have brought what is not there."""
+        return bool(self._intake.broken or self._intake.denied)
 
     def source(self, name: str) -> Callable[..., Source]:
         """Give the factory of a source."""
@@ -128,11 +143,11 @@ class Plugins:
 
     def filters(self) -> Mapping[str, Factory]:
         """Give all template filters, by name."""
-        return {name: offer.load() for name, offer in self.offers(Kind.FILTER).items()}
+        return self._loaded(Kind.FILTER)
 
     def globals(self) -> Mapping[str, Factory]:
         """Give all template functions, by name."""
-        return {name: offer.load() for name, offer in self.offers(Kind.GLOBAL).items()}
+        return self._loaded(Kind.GLOBAL)
 
     def prices(self) -> list[Callable[..., Prices]]:
         """Give the factories of price books, those of later plugins first."""
@@ -169,38 +184,89 @@ class Plugins:
             hint=f"type `batchflow describe {kind}` to see them all, or install the plugin that brings `{name}`",
         )
 
+    def _loaded(self, kind: Kind) -> Mapping[str, Factory]:
+        """Load all of one kind; one that cannot be loaded is not there for templates that name it, and harms no others."""
+        found: dict[str, Factory] = {}
+        for name, offer in self.offers(kind).items():
+            try:
+                found[name] = offer.load()
+            except PluginError as error:
+                self._complain(error.message)
+        return found
+
     def _kept_out(self) -> Iterator[str]:
         """Say who was not loaded, those of one reason together."""
         for reason in dict.fromkeys(denied.reason for denied in self.denied):
             names = ", ".join(str(denied.by) for denied in self.denied if denied.reason == reason)
             yield f"not loaded, for {reason}: {names}"
 
-    def check_job(self, job: Any) -> list[Problem]:
+    def check_job(self, job: JobView) -> list[Problem]:
         """Ask every plugin what is wrong with a job; a plugin that fails to answer is a problem too."""
         return [problem for impl in self._intake.impls("check_job") for problem in self._problems(impl, job)]
 
     def choose_poll_delay(self, *, age: float, default: float) -> float:
-        """Ask for the seconds until a batch is looked at again: the latest plugin with an answer decides."""
+        """Ask for the seconds until a batch is looked at again: the latest plugin with an answer decides.
+
+        One that fails has no answer. It is told of once, and no run fails for it: the others do without it. One that hangs
+        is not asked again, for the event loop waits here.
+        """
         for impl in reversed(self._intake.impls("choose_poll_delay")):
+            if impl in self._silent:
+                continue
             try:
-                chosen = call(impl, age=age, default=default)
+                chosen = within(QUICK, partial(call, impl, age=age, default=default))
                 if chosen is not None:
                     return _seconds(chosen)
-            except Exception as error:
-                raise self._intake.blame(impl, error) from error
+            except Hung as error:
+                self._silent.append(impl)
+                self._complain(f"{self._intake.blame(impl, error).message}; it is not asked again")
+            except Exception as error:  # noqa: BLE001 - it is not our code, and there is an answer without it
+                self._complain(self._intake.blame(impl, error).message)
         return default
 
     def on_event(self, event: Event, job: str = "") -> None:
-        """Tell every plugin what has been committed. An error is logged under its plugin's name and goes no further."""
+        """Tell every plugin what has been committed, now. An error is logged under its plugin's name and goes no further."""
         for impl in self._intake.impls("on_event"):
-            try:
-                call(impl, event=event, job=job)
-            except Exception:
-                log.exception("plugin %s failed in on_event at %s", self._intake.origin(impl), event.kind)
+            self._tell(impl, event, job)
 
-    def _problems(self, impl: pluggy.HookImpl, job: Any) -> Iterator[Problem]:
+    def hand_on(self, event: Event, job: str) -> None:
+        """Let every plugin be told in a thread of its own, and wait for none of them."""
+        for impl in self._intake.impls("on_event"):
+            name = str(impl.plugin_name)
+            if name not in self._hearings:
+                self._hearings[name] = Hearing(str(self._intake.origin(impl)))
+            self._hearings[name].put(partial(self._tell, impl, event, job))
+
+    def settle(self) -> None:
+        """Wait until every plugin has heard what it was to be told of; one that hangs is named, and waited for no longer."""
+        for hearing in self._hearings.values():
+            hearing.settle()
+
+    @property
+    def listen(self) -> bool:
+        """Tell whether anybody was to be told of something."""
+        return bool(self._hearings)
+
+    def _tell(self, impl: pluggy.HookImpl, event: Event, job: str) -> None:
+        origin = self._intake.origin(impl)
         try:
-            answer = call(impl, job=job) or ()
+            given: object = call(impl, event=event, job=job)
+        except (Exception, SystemExit):
+            log.exception("plugin %s failed in on_event at %s", origin, event.kind)
+        else:
+            if iscoroutine(given):
+                given.close()  # nobody will await it, and Python would say so somewhere else
+                self._complain(f"plugin {origin} gave a coroutine in on_event, which nobody awaits")
+
+    def _complain(self, message: str) -> None:
+        """Say once that a plugin fails at what can do without it."""
+        if message not in self._complaints:
+            self._complaints.add(message)
+            log.error("%s", message)
+
+    def _problems(self, impl: pluggy.HookImpl, job: JobView) -> Iterator[Problem]:
+        try:
+            answer = within(patience(), partial(call, impl, job=job)) or ()
             for message in [answer] if isinstance(answer, str) else answer:
                 yield Problem(f"{message} (says plugin {self._intake.origin(impl)})")
         except Exception as error:  # noqa: BLE001 - the answer to "what is wrong?" is then: this plugin

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from uuid import uuid4
 
+from batchflow.extend.deadline import told
+
 PREFIX = "batchflow_files_"
 """What the names of all such packages begin with."""
 
@@ -43,4 +45,4 @@ def failing_line(file: Path, error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return f"line {error.lineno}: {type(error).__name__}: {error.msg}"
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == str(file)]
-    return f"{f'line {lines[-1]}: ' if lines else ''}{type(error).__name__}: {error}"
+    return f"{f'line {lines[-1]}: ' if lines else ''}{told(error)}"

@@ -3,7 +3,7 @@
 register_*   hand over factories: called once per app instance, everyone answers
 check_*      look at a plan before money is spent: everyone answers, problems are joined
 choose_*     decide one thing: the first answer that is not None wins
-on_*         told after the commit: an error is contained and attributed
+on_*         told after the commit, each plugin in its own thread: an error is contained and attributed
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import pluggy
 
 from batchflow.model.state import Event
+from batchflow.ports.job import JobView
 
 PROJECT = "batchflow"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -102,7 +103,7 @@ def register_commands(register: Register) -> None:
 
 
 @hookspec
-def check_job(job: Any) -> Sequence[str] | None:
+def check_job(job: JobView) -> Sequence[str] | None:
     """Look at a job as configured and name problems. Called by `validate`, `plan` and `run`."""
 
 
@@ -113,4 +114,4 @@ def choose_poll_delay(age: float, default: float) -> float | None:
 
 @hookspec
 def on_event(event: Event, job: str) -> None:
-    """Hear of something that has been committed, in a run of this job. Called in the event loop: hand on what takes time."""
+    """Hear of something that has been committed, in a run of this job. Called in a thread of its own, so it may block."""

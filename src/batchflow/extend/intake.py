@@ -1,9 +1,11 @@
 """Taking plugins in: built-in parts first, then what is installed, then what was handed in; all through one door."""
 
+import reprlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from inspect import iscoroutine
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,13 @@ import pluggy
 
 from batchflow.extend import hooks
 from batchflow.extend.admission import Admission, refusal
+from batchflow.extend.deadline import patience, told, within
 from batchflow.extend.files import Files, failing_line
 from batchflow.extend.inspection import misdeclared, refusals
 from batchflow.extend.kinds import HOOKS, Kind
-from batchflow.extend.offers import Broken, Denied, Factory, Notice, Offer, Origin, Taken
+from batchflow.extend.offers import BUILTIN, Broken, Denied, Factory, Notice, Offer, Origin, Taken
 from batchflow.extend.versions import Spoken
 from batchflow.model.errors import PluginError
-
-BUILTIN = "batchflow.builtin"
 
 
 class Intake:
@@ -45,7 +46,7 @@ class Intake:
     def installed(self) -> None:
         """Take in what installed distributions bring. One that fails is noted, and the others go on."""
         for point in sorted(entry_points(group=hooks.PROJECT), key=lambda point: point.name):
-            self._attempt(_origin_of(point), partial(_loaded, point), _told)
+            self._attempt(_origin_of(point), partial(_loaded, point), told)
 
     def file(self, file: Path, shown: str) -> None:
         """Take in a plugin that is a file. One that fails is noted, and the others go on."""
@@ -87,9 +88,8 @@ class Intake:
 
     def blame(self, impl: pluggy.HookImpl, error: Exception) -> PluginError:
         """Lay an error at its plugin's door."""
-        reason = f"{type(error).__name__}: {error}"
         return PluginError(
-            f"plugin {self.origin(impl)} failed in {impl.function.__name__}: {reason}",
+            f"plugin {self.origin(impl)} failed in {impl.function.__name__}: {told(error)}",
             hint="mend the plugin or leave it out; nothing was sent by this call",
         )
 
@@ -98,10 +98,12 @@ class Intake:
             self.denied.append(Denied(origin, why))
             return
         try:
-            self.take(load(), origin)
+            self.take(within(patience(), load), origin)
         except PluginError as error:
-            self.broken.append(Broken(origin, error.message))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may fail in any way; the others must go on
+            self.broken.append(
+                Broken(origin, error.message.removeprefix(f"plugin {origin} ").removeprefix("is refused: "))
+            )
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way; the others must go on
             self.broken.append(Broken(origin, told(error)))
 
     def _register(self, plugin: object, name: str) -> None:
@@ -124,8 +126,10 @@ class Intake:
         return offers
 
     def _ask(self, impl: pluggy.HookImpl, register: hooks.Register) -> None:
+        own = self._origins[impl.plugin_name].plugin == BUILTIN
+        ask = partial(call, impl, register=register)
         try:
-            call(impl, register=register)
+            _refuse_given(ask() if own else within(patience(), ask))
         except Exception as error:
             raise self.blame(impl, error) from error
 
@@ -148,6 +152,8 @@ def call(impl: pluggy.HookImpl, **given: Any) -> Any:
 
 
 def _remember(offers: list[Offer], kind: Kind, by: Origin, name: str, target: Factory | str, /) -> None:
+    if not isinstance(name, str) or not name or name.split() != [name]:  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+        raise TypeError(f"a {kind} is registered under a name, a text without spaces, and this is {name!r}")
     if not (callable(target) or isinstance(target, str)):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
         raise TypeError(f"a factory is a function, a class or `module:attribute`, and this is {target!r}")
     offers.append(Offer(kind=kind, name=name, by=by, target=target))
@@ -167,5 +173,13 @@ def _loaded(point: EntryPoint) -> object:
     return plugin() if isinstance(plugin, type) else plugin
 
 
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+def _refuse_given(given: object) -> None:
+    if given is not None:
+        raise TypeError(f"it gave {_shown(given)}: a part is handed over by `register(name, factory)`")
+
+
+def _shown(given: object) -> str:
+    if iscoroutine(given):
+        given.close()  # nobody will await it, and Python would say so somewhere else
+        return "a coroutine, which nobody awaits"
+    return reprlib.repr(given)

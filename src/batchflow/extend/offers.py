@@ -6,10 +6,13 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from batchflow.extend.deadline import patience, told, within
 from batchflow.extend.kinds import Kind
 from batchflow.model.errors import PluginError
 
 Factory: TypeAlias = Callable[..., Any]
+BUILTIN = "batchflow.builtin"
+"""The plugin of the parts that come in the box."""
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -42,12 +45,15 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     def _imported(self, path: str) -> Factory:
         module, _, attribute = path.partition(":")
         try:
-            found = getattr(import_module(module), attribute)
+            found = self._named(lambda: getattr(import_module(module), attribute))
         except Exception as error:
-            raise self._failure(f"{type(error).__name__}: {error}") from error
+            raise self._failure(told(error)) from error
         if not callable(found):
             raise self._failure(f"{path} cannot be called")
         return found
+
+    def _named(self, find: Callable[[], Any]) -> Any:
+        return find() if self.by.plugin == BUILTIN else within(patience(), find)
 
     def _failure(self, reason: str) -> PluginError:
         return PluginError(

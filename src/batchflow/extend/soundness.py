@@ -11,16 +11,32 @@ from batchflow.extend.signature import Spec
 from batchflow.model.errors import PluginError
 
 AWAITED: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
-    {Kind.SOURCE: ("read", "fingerprint"), Kind.SINK: ("open", "write", "close")}
+    {
+        Kind.SOURCE: ("read", "fingerprint"),
+        Kind.SINK: ("open", "write", "close"),
+        Kind.PROVIDER: ("submit", "status", "results"),
+        Kind.NOTIFIER: ("notify", "close"),
+    }
 )
 CALLED: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
-    {Kind.BUILDER: ("build",), Kind.CHECK: ("check",), Kind.RETRY: ("decide",), Kind.PRICES: ("price",)}
+    {
+        Kind.BUILDER: ("build",),
+        Kind.CHECK: ("check",),
+        Kind.RETRY: ("decide",),
+        Kind.PRICES: ("price",),
+        Kind.SECRET_STORE: ("find",),
+    }
 )
 SUPPLIED = frozenset({"base", "carry", "filters", "spool", "clock", "output"})
 """What a factory may ask the app for."""
 FUNCTIONS = frozenset({Kind.FILTER, Kind.COMMAND})
 """Kinds that are plain functions, whose signature is no configuration."""
 UNNAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
+
+
+def methods_of(kind: Kind) -> tuple[str, ...]:
+    """Name the methods that a component of this kind has."""
+    return (*AWAITED.get(kind, ()), *CALLED.get(kind, ()))
 
 
 def faults_of(plugin: Taken) -> list[str]:
@@ -62,7 +78,7 @@ def _gives(kind: Kind, factory: Any) -> Iterator[str]:
         return
     if not inspect.isclass(given):
         return
-    for name in (*AWAITED.get(kind, ()), *CALLED.get(kind, ())):
+    for name in methods_of(kind):
         method = getattr(given, name, None)
         if method is None:
             yield f"{given.__qualname__} has no method `{name}`"

@@ -92,8 +92,12 @@ class Job:
     def identity(self) -> str:
         """Hash what was declared, as far as it can be told from values."""
         rules = self.rules
-        told = self.config or [self.name, self.key, rules.carry, rules.on_duplicate]
-        return hashlib.blake2b(msgspec.json.encode(told, order="sorted"), digest_size=16).hexdigest()
+        return hashed(self.config or [self.name, self.key, rules.carry, rules.on_duplicate])
+
+
+def hashed(told: object) -> str:
+    """Make the hash by which a run knows its job, of what a job file hashes to or what was declared in code."""
+    return hashlib.blake2b(msgspec.json.encode(told, order="sorted"), digest_size=16).hexdigest()
 
 
 def _retry(given: RetryPolicy | Decide | None, default: RetryPolicy) -> RetryPolicy:

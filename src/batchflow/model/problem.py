@@ -17,3 +17,5 @@ class Problem(msgspec.Struct, frozen=True):
     warning: bool = False
     at_key: bool = False
     """The key is wrong, rather than its value."""
+    plugin: bool = False
+    """A plugin is broken, or was not loaded, rather than the job wrong: other jobs can run."""

@@ -7,6 +7,7 @@ import msgspec
 from batchflow.model.errors import RunRefused
 from batchflow.model.state import Batch, Event, Run, RunState
 from batchflow.ports.state import StateStore
+from batchflow.reports.doubts import is_watched
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
 
@@ -23,16 +24,25 @@ class Clearable(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
-async def clearable(store: StateStore, *, before: float) -> AsyncGenerator[Clearable]:
+OVER = (RunState.DONE, RunState.CANCELED)
+
+
+async def clearable(store: StateStore, *, before: float, now: float) -> AsyncGenerator[Clearable]:
     """List runs that ended before a moment and still have their payloads."""
-    async for run in every(store, Run, {"state": (RunState.DONE, RunState.CANCELED)}):
-        if run.ended_at is None or run.ended_at >= before or await cleared(store, run) is not None:
+    async for run in every(store, Run, {"state": OVER}):
+        if run.ended_at is None or not await may_be_cleared(store, run, before=before, now=now):
             continue
         size = 0
         async for batch in every(store, Batch, {"run": run.id}):
             kept = (batch.requests, batch.context, *batch.results)
             size += sum(blob.size for blob in kept if blob is not None)
         yield Clearable(run=run.id, job=run.job, ended=instant(run.ended_at), bytes=size)
+
+
+async def may_be_cleared(store: StateStore, run: Run, *, before: float, now: float) -> bool:
+    """Tell whether nobody needs a run's payloads any more. A batch that turns up late is told by them whose rows it answers."""
+    is_old = run.state in OVER and run.ended_at is not None and run.ended_at < before
+    return is_old and await cleared(store, run) is None and not await is_watched(store, run, now=now)
 
 
 async def cleared(store: StateStore, run: Run) -> Event | None:

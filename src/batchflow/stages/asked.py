@@ -64,7 +64,10 @@ async def asked(
         )
     if task.cancelled():
         raise blame(part, doing, RuntimeError("it was cancelled from within"))
-    return task.result()
+    try:
+        return task.result()
+    except GeneratorExit as error:  # not ours: it came out of the part
+        raise blame(part, doing, RuntimeError(repr(error))) from error
 
 
 def where_of(part: object) -> Callable[[], str]:
@@ -85,7 +88,9 @@ async def in_part(part: object, doing: str, work: Callable[[], Awaitable[T]]) ->
     with wall(part, doing):
         try:
             return await work()
-        except (SystemExit, KeyboardInterrupt) as error:
+        except (Exception, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
             raise blame(part, doing, RuntimeError(repr(error))) from error
 
 

@@ -27,7 +27,7 @@ async def close(kit: Kit, run: Run, stuck: str = "") -> bool:
     if stuck and await _has_landed(kit):
         await kit.pause(stuck)
         return True
-    if not run.read_all or not await _at_rest(kit):
+    if not run.read_all or not await at_rest(kit):
         return False
     if held := await kit.store.find(Batch, {"run": run.id, "state": BatchState.HELD}):
         await kit.pause(_held(run, held))
@@ -60,7 +60,7 @@ async def _completed(kit: Kit) -> str:
     return ""
 
 
-async def _at_rest(kit: Kit) -> bool:
+async def at_rest(kit: Kit) -> bool:
     """Tell whether no batch moves, no row waits to be asked again and no part can be delivered."""
     return not await waiting(kit) and await _has_landed(kit)
 

@@ -21,6 +21,7 @@ from batchflow.stages.join import Joiner
 from batchflow.stages.kit import Kit
 from batchflow.stages.mend import no_context
 from batchflow.stages.route import deliveries
+from batchflow.stages.twins import meet
 from batchflow.stages.verdicts import Verdicts
 
 DOWNLOADS = 10
@@ -33,7 +34,8 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
     if batch.state is not BatchState.ENDED:
         return
     intents = await kit.store.find(Intent, {"batch": id})
-    tokens = {batch.token} | {intent.token for intent in intents}
+    # One that was taken by its count alone may be what an earlier call made: then that call's token proves nothing for this one.
+    tokens = {batch.token} | {i.token for i in intents if batch.proven or i.state is IntentState.ACCEPTED}
     remotes = await remotes_of(kit, batch)
     if await _stop_twins(kit, remotes[1:]):
         await _defer(kit, batch, "waits for its twin, which was created after all")
@@ -50,7 +52,7 @@ async def collect(kit: Kit, id: str, evidence: Evidence) -> None:
         return
     if harvest.theirs and not batch.proven:
         evidence.tokens[batch.remote] = harvest.stranger
-        await _disown(kit, batch, harvest.stranger)
+        await _return(kit, batch, harvest.stranger, intents)
         return
     if complaint := await _complaint(kit, batch, harvest):
         await _again(kit, batch, complaint, 0.0)
@@ -123,6 +125,16 @@ async def _damaged(kit: Kit, batch: Batch, error: errors.ObjectDamaged) -> None:
         await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), kit.event("batch.held", batch.id, text))
         return
     await _again(kit, batch, error.message, 0.0)
+
+
+async def _return(kit: Kit, batch: Batch, stranger: str, intents: Sequence[Intent]) -> None:
+    """Return a batch to whom it belongs: an earlier call of the same rows, or somebody else."""
+    earlier = next((intent for intent in intents if intent.token == stranger), None)
+    remote = await kit.provider.status(batch.remote) if earlier is not None else None
+    if earlier is not None and remote is not None:
+        await meet(kit, earlier, remote)
+    else:
+        await _disown(kit, batch, stranger)
 
 
 async def _disown(kit: Kit, batch: Batch, stranger: str) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
-from batchflow.machine.address import LONGEST, split_id
+import msgspec
+
+from batchflow.machine.address import split_id
 from batchflow.machine.cost import token_counts, total, unpriced
 from batchflow.model.money import Nano
 from batchflow.model.result import Answer
@@ -18,6 +20,7 @@ WORDS = tuple(Word)
 CODES: "dict[Word, int]" = {word: code for code, word in enumerate(WORDS, 1)}
 """Words as bytes: 0 is a row without a line."""
 _BILLED = frozenset(CODES[word] for word in BILLED)
+_numbers = msgspec.json.Decoder(list[int]).decode
 
 
 @dataclass(slots=True)
@@ -65,16 +68,19 @@ class Harvest:
 
     def _good_rows(self, answers: Sequence[Answer]) -> list[int] | None:
         """Read the rows of answers that are all good, ours, and the first of their rows; None where any is not."""
-        opening, words = self._opening, self.words
-        start = len(opening)
-        names = [answer.custom_id for answer in answers]
-        digits = [name[start:] for name in names]
+        words, opening = self.words, f"\n{self._opening}"
+        names = [f"\n{answer.custom_id}" for answer in answers]
+        # A name that is none of ours stays a part of the one before it, with its newline.
+        first, *digits = "".join(names).split(opening)
         together = "".join(digits)
-        if {name[:start] for name in names} != {opening} or not (together.isascii() and together.isdecimal()):
+        if first or len(digits) != len(names) or not (together.isascii() and together.isdecimal()):
             return None
-        if "" in digits or max(map(len, digits)) > LONGEST or {answer.word for answer in answers} != {Word.OK}:
+        if {answer.word for answer in answers} != {Word.OK}:
             return None
-        rows = list(map(int, digits))
+        try:
+            rows = _numbers(f"[{','.join(digits)}]")
+        except msgspec.DecodeError:
+            return None
         if max(rows) >= len(words) or len(set(rows)) < len(rows) or any(itemgetter(*rows, rows[0])(words)):
             return None
         return rows

@@ -76,13 +76,16 @@ async def _prepare(kit: Kit, batch: Batch, lookout: Lookout, evidence: Evidence)
 
 
 async def withdraw(kit: Kit, batch: Batch) -> None:
-    """Cancel a batch that was never sent: its rows are canceled, nothing was paid."""
+    """Cancel a batch that was never sent, or that an earlier call may have sent unseen: that is told, for it would be paid for."""
+    lost = await kit.store.find(Intent, {"batch": batch.id, "state": IntentState.ABSENT}, limit=1)
+    why = "canceled while nobody knew whether it was sent" if lost else "canceled before it was sent"
+    paid = "what a lost call may have made is watched for, and paid for if it turns up" if lost else "nothing was paid"
     stepped = step(batch, Withdrawn())
     await kit.commit(
         Put(stepped.batch),
         Count(kit.run, stepped.books),
-        *rejected_rows(kit, stepped.batch, Word.CANCELED, "canceled before it was sent"),
-        kit.event("batch.canceled", batch.id, "canceled before it was sent; nothing was paid"),
+        *rejected_rows(kit, stepped.batch, Word.CANCELED, why),
+        kit.event("batch.canceled", batch.id, f"{why}; {paid}"),
     )
 
 

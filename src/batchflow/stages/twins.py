@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from batchflow.machine.batch import Deferred, TurnedUp, step
+from batchflow.machine.batch import Deferred, Disowned, TurnedUp, step
 from batchflow.machine.claims import SLACK, WATCH
 from batchflow.machine.run import OPEN, Surfaced
 from batchflow.model.change import Count, Note, Put, Step
@@ -59,7 +59,7 @@ async def find_twins(kit: Kit, calls: Sequence[Intent], listed: Sequence[RemoteB
 
 async def meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
     """Note the fact. What can still be taken, or joined with its twin, is; what comes after the twin was collected is waste."""
-    batch = await kit.batch(intent.batch)
+    batch = await _let_go(kit, await kit.batch(intent.batch), remote)
     if letters := await letters_of(kit, batch):
         await _take_late(kit, batch, letters, intent, remote)
         return
@@ -83,6 +83,20 @@ async def meet(kit: Kit, intent: Intent, remote: RemoteBatch) -> None:
             return  # its call will be answered: then is the time
         case _:
             await kit.commit(fact, met, told, *await _waste(kit, batch, intent, remote))
+
+
+async def _let_go(kit: Kit, batch: Batch, remote: RemoteBatch) -> Batch:
+    """Take a batch out of the hands of a later call of the same rows, which had it by its count alone.
+
+    What that call made, if anything, is not this: it would never be looked for again, nor its cost be booked.
+    """
+    if batch.remote != remote.id or batch.proven:
+        return batch
+    why = f"{remote.id} carries the token of an earlier call"
+    stepped = step(batch, Disowned(wake_at=kit.now(), why=why))
+    note = kit.event("batch.disowned", batch.id, why)
+    await kit.commit(Put(stepped.batch), Count(kit.run, stepped.books), note)
+    return stepped.batch
 
 
 async def _take(kit: Kit, batch: Batch, intent: Intent, remote: RemoteBatch) -> list[Step]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from anyio.to_thread import run_sync
 
-from batchflow.lines import GONE, Found, Shelf, covers, folder, key_of, no_key, paged
+from batchflow.lines import GONE, Found, Shelf, covers, folder, key_of, no_key, paged, stood
 from batchflow.plugin import Cursor, Doc, Page, Record, SourceError, Target, Unreadable
 from batchflow_parquet.arrow import FOREIGN, Batch, pa
 from batchflow_parquet.files import Opened, damaged, opened
@@ -89,7 +89,7 @@ class ParquetSource:
         return common
 
     def _pages(self, after: Cursor | None) -> Generator[Page]:
-        place = None if after is None else _read_place(after)
+        place = None if after is None else stood(after, Place)
         for found in self._remaining(place):
             with opened(found, self._columns) as file:
                 stamp = file.stamp()
@@ -191,13 +191,3 @@ def _batches(file: Opened, group: int, before: int) -> Iterator[Batch]:
 def _step(key: str) -> str:
     """Keeps the slash that joins keys apart from one in a key."""
     return key.replace("%", "%25").replace("/", "%2F")
-
-
-def _read_place(cursor: Cursor) -> Place:
-    try:
-        return msgspec.convert(cursor, Place)
-    except msgspec.ValidationError as error:
-        raise SourceError(
-            f"this cursor was not made by a parquet source: {error}",
-            hint="did the job's source change its type in mid-run? Start anew with `batchflow run --new`",
-        ) from error

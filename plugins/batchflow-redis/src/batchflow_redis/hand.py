@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from batchflow.plugin import Cursor, SourceError
+from batchflow.plugin import Cursor
 from batchflow_redis.group import BEGINNING
 
 
@@ -28,17 +28,6 @@ class Mark(msgspec.Struct, frozen=True):
     def behind(self, ids: tuple[str, ...], rest: tuple[str, ...] = ()) -> "Mark":
         """The place behind some entries of this round."""
         return Mark(self.name, self.round, ids[-1], rest)
-
-
-def read_mark(cursor: Cursor) -> Mark:
-    """Read a cursor back."""
-    try:
-        return msgspec.convert(cursor, Mark)
-    except msgspec.ValidationError as error:
-        raise SourceError(
-            f"this cursor was not made by a Redis source: {error}",
-            hint="did the job's source change its type in mid-run? Start anew with `batchflow run --new`",
-        ) from error
 
 
 class Hand:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from batchflow.lines import SAFE, cells, json_lines
+from batchflow.lines import SAFE, cells, json_lines, known
 from batchflow.plugin import (
     Doc,
     Given,
@@ -162,7 +162,7 @@ class _Target:
         """Connects, and sees that it can write there."""
         client = await self._open.enter_async_context(self._server.client())
         with trouble(self._server, "the sink was opened", SinkError, safe=SAFE):
-            await self._enter(client, context, _known(last))
+            await self._enter(client, context, known(last, Kept))
 
     async def write(self, part: Part) -> Receipt:
         """Writes a part, chunk by chunk."""
@@ -221,7 +221,7 @@ class Entries(_Target):
 
     async def committed(self, receipt: Receipt) -> None:
         """Forgets which rows of a part are there: it will not come again."""
-        if (kept := _known(receipt)) is not None:
+        if (kept := known(receipt, Kept)) is not None:
             with trouble(self._server, f"part {kept.part} was confirmed", SinkError, safe=SAFE):
                 await self._client.execute_command("DEL", self._marker(kept.part))
 
@@ -247,16 +247,3 @@ class Entries(_Target):
         whose = f"{self._context.run}\n{self._context.sink}\n{part}".encode("utf-8", "surrogatepass")
         tag = self._stream if "{" in self._stream else f"{{{self._stream}}}"
         return f"{tag}:batchflow:{blake2b(whose, digest_size=12).hexdigest()}"
-
-
-def _known(last: Receipt | None) -> Kept | None:
-    """Reads a receipt that was given earlier."""
-    if last is None:
-        return None
-    try:
-        return msgspec.convert(last, Kept)
-    except msgspec.ValidationError as error:
-        raise SinkError(
-            f"the last receipt was not given by a Redis sink: {error}. Nothing was touched. {SAFE}",
-            hint="give the sink the `type` it had when the run began, then run `batchflow resume`",
-        ) from error

@@ -18,6 +18,7 @@ from uuid import uuid4
 from anyio import to_thread
 from redis.exceptions import RedisError
 
+from batchflow.lines import stood
 from batchflow.plugin import (
     Cursor,
     Doc,
@@ -34,7 +35,7 @@ from batchflow.plugin import (
 from batchflow_redis.connection import Server, server, trouble
 from batchflow_redis.entries import Entries, Entry
 from batchflow_redis.group import Group
-from batchflow_redis.hand import Hand, Mark, read_mark
+from batchflow_redis.hand import Hand, Mark
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class Stream:
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Page | Idle]:
         """Yields what was handed to this run behind the cursor, and then what is new."""
-        mark = Mark(await self._name()) if after is None else read_mark(after)
+        mark = Mark(await self._name()) if after is None else stood(after, Mark)
         hand = self._hand = Hand(mark)
         async with self._connected(mark.name, f"stream {self._stream} was read") as group:
             await self._made_sure_of(group)

@@ -1,6 +1,7 @@
 """The place in a set of files: which file, which byte of its uncompressed content, which line."""
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 
@@ -9,6 +10,8 @@ from batchflow.builtin.sources.stream import GONE
 from batchflow.builtin.sources.tree import Found
 from batchflow.model.errors import SourceError
 from batchflow.model.record import Cursor
+
+T = TypeVar("T")
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -23,20 +26,20 @@ class Mark(msgspec.Struct, frozen=True):
         return {"file": self.file, "offset": self.offset, "line": self.line}
 
 
-def read_mark(cursor: Cursor) -> Mark:
-    """Reads a cursor back."""
+def stood(cursor: Cursor, shape: type[T]) -> T:
+    """Gives a cursor its type, or says that it is none of this source's."""
     try:
-        return msgspec.convert(cursor, Mark)
+        return msgspec.convert(cursor, shape)
     except msgspec.ValidationError as error:
         raise SourceError(
-            f"this cursor was not made by a source of files: {error}",
+            f"this cursor was not made by this kind of source: {error}",
             hint="did the job's source change its type in mid-run? Start anew with `batchflow run --new`",
         ) from error
 
 
 def remaining(shelf: Shelf, after: Cursor | None) -> Iterator[tuple[Found, Mark]]:
     """Yields the files that are still to be read, each with the place to begin at."""
-    mark = read_mark(after) if after is not None else None
+    mark = stood(after, Mark) if after is not None else None
     files = shelf.files(mark.file if mark else None)
     if mark:
         current = next(files, None)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import FoundState, Json
+from batchflow.cli.options import FoundState, Json, NoPlugins
 
 
 def doctor(
@@ -25,6 +25,7 @@ def doctor(
     ] = False,
     json: Json = False,
     state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Explain in a sentence each what is stuck, and check that store and objects agree with each other and the laws.
 
@@ -38,5 +39,7 @@ def doctor(
     import anyio
 
     from batchflow.cli.doctoring import doctor as examine
+    from batchflow.config.plugging import none_loaded
 
-    return anyio.run(partial(examine, run, quick=quick, repair=repair, json=json, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(examine, run, quick=quick, repair=repair, json=json, state=state))

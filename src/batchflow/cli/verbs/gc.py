@@ -16,6 +16,8 @@ def gc(
 ) -> int:
     """Remove the stored requests and answers of runs that ended long ago. Lists them; `--yes` removes them.
 
+    A run one of whose lost calls may turn up yet is left alone: that is settled 48 hours after it was given up.
+
     Books, money, dead letters by reason and the delivered results stay. What goes are `show`, `results` and `retry` for
     those runs.
     """

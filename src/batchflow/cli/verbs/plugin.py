@@ -61,7 +61,21 @@ def new(
     /,
     *,
     kind: Annotated[
-        Literal["sink", "source", "builder", "check", "retry", "hook"], Parameter(help="What it brings.")
+        Literal[
+            "sink",
+            "source",
+            "builder",
+            "check",
+            "retry",
+            "loader",
+            "notifier",
+            "provider",
+            "secret_store",
+            "state_store",
+            "blob_store",
+            "hook",
+        ],
+        Parameter(help="What it brings."),
     ] = "sink",
 ) -> int:
     """Write a package with one part that works, its contract tests, and a job that uses it. Nothing is ever overwritten."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import FoundState, Json
+from batchflow.cli.options import FoundState, Json, NoPlugins
 
 
 def reconcile(
@@ -35,6 +35,7 @@ def reconcile(
     ] = None,
     json: Json = False,
     state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Look for batches that are in doubt or held, and say what is known about the money of each.
 
@@ -51,6 +52,8 @@ def reconcile(
 
     from batchflow.cli.reconciling import Typed
     from batchflow.cli.reconciling import reconcile as look
+    from batchflow.config.plugging import none_loaded
 
     typed = Typed(tuple(absent or ()), tuple(adopt or ()), tuple(give_up or ()), tuple(batch_id or ()))
-    return anyio.run(partial(look, run, batch, typed, json=json, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(look, run, batch, typed, json=json, state=state))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import FoundState, Json, NoWait, RunName, Wait
+from batchflow.cli.options import FoundState, Json, NoPlugins, NoWait, RunName, Wait
 
 
 def replay(
@@ -18,6 +18,7 @@ def replay(
     wait: Wait = None,
     json: Json = False,
     state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Bring everything that a run brought to one of its sinks to it again, because what the sink wrote is lost or spoiled.
 
@@ -31,5 +32,7 @@ def replay(
 
     from batchflow.cli.operating import replay as bring_again
     from batchflow.cli.running import patience
+    from batchflow.config.plugging import none_loaded
 
-    return anyio.run(partial(bring_again, run, sink, wait=patience(wait, no_wait=no_wait), json=json, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(bring_again, run, sink, wait=patience(wait, no_wait=no_wait), json=json, state=state))

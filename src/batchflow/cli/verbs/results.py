@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import FoundState, RunName
+from batchflow.cli.options import FoundState, NoPlugins, RunName
 
 
 def results(
@@ -13,6 +13,7 @@ def results(
     *,
     on: Annotated[Literal["ok", "dead", "all"], Parameter(help="Which rows: good ones, dead letters, or both.")] = "ok",
     state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Write a run's results to standard output once more, as JSON lines, from batchflow's own store.
 
@@ -24,5 +25,7 @@ def results(
     import anyio
 
     from batchflow.cli.delivering import results as write
+    from batchflow.config.plugging import none_loaded
 
-    return anyio.run(partial(write, run, on=on, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(write, run, on=on, state=state))

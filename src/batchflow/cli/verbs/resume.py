@@ -1,10 +1,17 @@
 """`batchflow resume [RUN]`: go on with one run."""
 
-from batchflow.cli.options import FoundState, Json, NoWait, RunName, Wait
+from batchflow.cli.options import FoundState, Json, NoPlugins, NoWait, RunName, Wait
 
 
 def resume(
-    run: RunName = "", /, *, no_wait: NoWait = False, wait: Wait = None, json: Json = False, state: FoundState = None
+    run: RunName = "",
+    /,
+    *,
+    no_wait: NoWait = False,
+    wait: Wait = None,
+    json: Json = False,
+    state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Go on with a paused, failed or interrupted run, with its job file as it is now.
 
@@ -16,5 +23,7 @@ def resume(
 
     from batchflow.cli.operating import resume as go_on
     from batchflow.cli.running import patience
+    from batchflow.config.plugging import none_loaded
 
-    return anyio.run(partial(go_on, run, wait=patience(wait, no_wait=no_wait), json=json, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(go_on, run, wait=patience(wait, no_wait=no_wait), json=json, state=state))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import FoundState, Json, NoWait, RunName, Wait
+from batchflow.cli.options import FoundState, Json, NoPlugins, NoWait, RunName, Wait
 
 
 def retry(
@@ -16,6 +16,7 @@ def retry(
     wait: Wait = None,
     json: Json = False,
     state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Ask dead letters of a finished run again, with all their attempts anew, and deliver what comes of it.
 
@@ -29,5 +30,7 @@ def retry(
 
     from batchflow.cli.operating import retry as ask_again
     from batchflow.cli.running import patience
+    from batchflow.config.plugging import none_loaded
 
-    return anyio.run(partial(ask_again, run, only, wait=patience(wait, no_wait=no_wait), json=json, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(ask_again, run, only, wait=patience(wait, no_wait=no_wait), json=json, state=state))

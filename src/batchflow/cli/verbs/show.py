@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from batchflow.cli.options import FoundState, Json
+from batchflow.cli.options import FoundState, Json, NoPlugins
 
 
 def show(
@@ -17,6 +17,7 @@ def show(
     ] = "",
     json: Json = False,
     state: FoundState = None,
+    no_plugins: NoPlugins = False,
 ) -> int:
     """Follow one record by its key: where it came from, the request, every attempt, the answer, where it went."""
     from functools import partial
@@ -24,5 +25,7 @@ def show(
     import anyio
 
     from batchflow.cli.showing import show as look
+    from batchflow.config.plugging import none_loaded
 
-    return anyio.run(partial(look, key, wanted=run, json=json, state=state))
+    with none_loaded(off=no_plugins):
+        return anyio.run(partial(look, key, wanted=run, json=json, state=state))

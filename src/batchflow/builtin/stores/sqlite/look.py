@@ -24,7 +24,9 @@ def outlook(
             run=runs[0] if runs else None,
             wishes=_all(database, tables[Wish], {"run": run, "done_at": None}, SEEN_AT_ONCE),
             moving=_all(database, tables[Batch], {"run": run, "state": moving}),
-            waiting=_all(database, tables[Setback], {"run": run, "decision": Decision.AGAIN, "packed_in": ""}, SEEN_AT_ONCE),
+            waiting=_all(
+                database, tables[Setback], {"run": run, "decision": Decision.AGAIN, "packed_in": ""}, SEEN_AT_ONCE
+            ),
             due=[Due(*row) for row in database.execute(queries.DUE, {"run": run, "now": now, "limit": limit})],
             next_wake=database.execute(queries.NEXT_WAKE, {"run": run}).fetchone()[0],
         )

@@ -11,5 +11,5 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def on_event(event: Event, job: str) -> None:
-    """Note what was committed. It is called in the event loop: hand on what takes time."""
+    """Note what was committed. It is called in a thread of its own, so it may block."""
     log.info("%s, run %s: %s %s", job, event.run, event.kind, event.text or event.subject)

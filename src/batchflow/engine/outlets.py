@@ -1,0 +1,68 @@
+"""A run's sinks: all of them open, and none in the way of what is needed, before any money is spent."""
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from batchflow.engine.unready import Unready
+from batchflow.model import errors
+from batchflow.model.state import Delivery, DeliveryState, Run
+from batchflow.model.state import Outlet as LastReceipt
+from batchflow.ports.sink import SinkContext
+from batchflow.stages.asked import asked, let_go, where_of
+from batchflow.stages.kit import Kit, Outlet
+from batchflow.stages.overlap import Written, covers_of, needed_in, overlaps, targets_of
+from batchflow.stages.wall import of_job
+
+
+async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: bool) -> list[Outlet]:
+    """Open every sink before any money is spent; none where one would write over what is needed."""
+    refusals = await _overlaps(kit, folder)
+    if not bear and (wrong := next(filter(None, refusals), None)):
+        raise wrong
+    opened: list[Outlet] = []
+    for outlet, refusal in zip(kit.parts.outlets, refusals, strict=True):
+        if refusal:
+            opened.append(replace(outlet, sink=Unready(outlet.sink, refusal)))
+            continue
+        last = await kit.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
+        fresh = last is None or last.receipt is None
+        context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
+        sink, within = outlet.sink, kit.parts.rules.plugin_timeout
+        stack.push_async_callback(partial(let_go, sink, "when it was closed", sink.close, within=within))
+        try:
+            make_ready = partial(sink.open, context, last.receipt if last else None)
+            await asked(sink, "when it was opened", make_ready, within=within, where=where_of(sink))
+        except (errors.SinkError, errors.PluginError) as error:
+            if bear:
+                opened.append(replace(outlet, sink=Unready(sink, error)))
+                continue
+            if isinstance(error, errors.PluginError):
+                raise of_job(kit.parts.name, error) from error
+            if await kit.store.get(Run, kit.run) is not None:
+                raise
+            raise errors.SinkUnready(f"{error.message} Nothing was sent.", hint=error.hint) from error
+        opened.append(outlet)
+    return opened
+
+
+async def _overlaps(kit: Kit, folder: Path) -> list[errors.SinkUnready | None]:
+    """Say of each sink whether it would write over what is needed. The source is looked at when a run begins."""
+    written = [Written(outlet.name, targets_of(outlet.sink) or ()) for outlet in kit.parts.outlets]
+    is_new = await kit.store.get(Run, kit.run) is None
+    covers = covers_of(kit.parts.source) if is_new else None
+    found = await overlaps(written, covers, needed_in(folder, Path.cwd()))
+    return [errors.SinkUnready(f"{one.message}. Nothing was touched.", hint=one.hint) if one else None for one in found]
+
+
+async def refuse_missing_sinks(kit: Kit) -> None:
+    """Parts that wait for a sink which the job has no longer would wait for ever."""
+    names = {outlet.name for outlet in kit.parts.outlets}
+    open_parts = {"run": kit.run, "state": (DeliveryState.DUE, DeliveryState.PARKED)}
+    for part in await kit.store.find(Delivery, open_parts):
+        if part.sink not in names:
+            raise errors.RunRefused(
+                f"run {kit.run[:16]} still has results for sink {part.sink}, which the job does not have any more. They are safe",
+                hint=f"put a sink called `{part.sink}` back into the job and run it again",
+            )

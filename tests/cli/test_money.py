@@ -73,11 +73,12 @@ def test_the_very_first_post_lost_and_the_key_changed_is_held_and_never_paid_aga
     sim = simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
     shop = shop_of(sim, key="one", more="submit: {grace: 1s, patience: 1s}")
     assert shop("run").code == Exit.UNREACHABLE
-    sim.set_faults(FaultPlan())
+    sim.set_faults(FaultPlan.parse(["list:9+:status,status=503"]))  # whoever goes on asking is not answered for ever
     shop.write(key="two", more="submit: {grace: 1s, patience: 1s}")
     said = shop("resume")
     assert said.code == Exit.PAUSED, said.err
     assert "another key" in said.err
+    sim.set_faults(FaultPlan())
     [doubt] = shop("reconcile", "--json").facts["doubts"]
     assert (doubt["state"], doubt["requests"]) == ("held", 4)
     assert "another key" in doubt["sentence"]

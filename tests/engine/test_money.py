@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from bench import every, rules
 
+from batchflow.machine.ruling import GiveUp
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
 from batchflow.model.state import Batch, BatchState, Entry, Intent, RunState
@@ -133,6 +134,15 @@ def key(bench, name, **options):
     return bench.provider(api_key=Secret(name), **options)
 
 
+async def run_as_another(bench, job, name="two", **options):
+    """Run a job with a key that must not go on: whoever asks again and again is not answered for ever, so nothing hangs."""
+    bench.sim.set_faults(FaultPlan.parse(["list:30+:status,status=503"]))
+    try:
+        return await bench.run(job, provider=key(bench, name, **options))
+    finally:
+        bench.sim.set_faults(FaultPlan())
+
+
 async def test_batches_in_flight_are_not_touched_with_another_accounts_key(bench):
     bench.simulate(keys=KEYS, duration=600.0)
     await bench.run(bench.job(20), provider=key(bench, "one"), wait=0.0)
@@ -157,8 +167,7 @@ async def test_a_lost_batch_is_never_sent_again_under_another_account(bench):
     job = bench.job(20, rules=rules(grace=5.0, patience=3.0))
     report = await bench.run(job, provider=key(bench, "one"))
     assert report.run.state is RunState.PAUSED
-    sim.set_faults(FaultPlan())
-    report = await bench.run(job, provider=key(bench, "two"))
+    report = await run_as_another(bench, job)
     assert report.run.state is RunState.PAUSED
     assert "another key" in report.run.why
     async with bench.flow() as flow:
@@ -183,9 +192,9 @@ async def test_one_key_with_another_workspace_is_another_account(bench):
     sim = bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
     job = bench.job(20, rules=rules(grace=5.0, patience=3.0))
     assert (await bench.run(job, provider=key(bench, "one"))).run.state is RunState.PAUSED
-    sim.set_faults(FaultPlan())
-    report = await bench.run(job, provider=key(bench, "one", workspace_id="b"))
+    report = await run_as_another(bench, job, "one", workspace_id="b")
     assert report.run.state is RunState.PAUSED
+    assert "another key" in report.run.why
     assert sim.stats()["creates"] == 1
 
 
@@ -202,20 +211,52 @@ async def test_a_call_that_died_with_its_process_is_held_under_another_accounts_
         (batch,) = await flow.store.find(Batch, {})
     assert batch.state is BatchState.SUBMITTING
     for _ in range(2):
-        report = await bench.run(job, provider=key(bench, "two"))
+        report = await run_as_another(bench, job)
         assert report.run.state is RunState.PAUSED
         assert "another key" in report.run.why
     assert (sim.stats()["creates"], sim.stats()["cancels"]) == (1, 0)
     bench.check(await bench.run(job, provider=key(bench, "one")), asked=20, good=20)
 
 
-async def test_what_was_not_sent_yet_may_go_under_another_key_while_the_lost_batch_is_held(bench):
-    """Nobody has paid for those rows, so they are this account's to pay; the lost ones wait for their own."""
+async def test_nothing_of_a_run_is_sent_under_another_account_while_a_lost_batch_is_held(bench):
+    """What was never sent waits too: work in flight is resumed with another key by touching nothing."""
     sim = bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
     job = bench.job(60, rules=rules(max_requests=20, grace=5.0, patience=3.0, in_flight=1))
     assert (await bench.run(job, provider=key(bench, "one"))).run.state is RunState.PAUSED
-    sim.set_faults(FaultPlan())
-    report = await bench.run(job, provider=key(bench, "two"))
-    assert "another key" in report.run.why
-    assert report.books["delivered"] + report.books["in_flight"] == 60
+    lost = sim.stats()["requests_accepted"]
+    for _ in range(2):
+        report = await run_as_another(bench, job)
+        assert report.run.state is RunState.PAUSED
+        assert "another key" in report.run.why
+        assert "nothing of this run is sent with it" in report.run.why
+        assert (sim.stats()["creates"], sim.stats()["requests_accepted"]) == (1, lost)
     bench.check(await bench.run(job, provider=key(bench, "one")), asked=60, good=60)
+
+
+async def test_a_run_killed_in_its_first_call_sends_none_of_its_many_rows_under_another_account(bench):
+    """Whatever is read and packed beside the lost batch."""
+    sim = bench.simulate("create:1:slow,seconds=5,when=after", keys=KEYS)
+    job = bench.job(200, rules=rules(max_requests=20, grace=5.0, in_flight=1))
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: bench.run(job, provider=key(bench, "one")))
+        while sim.stats()["requests_accepted"] == 0:
+            await anyio.sleep(0.25)
+        group.cancel_scope.cancel()
+    report = await run_as_another(bench, bench.job(200, rules=rules(max_requests=20, grace=5.0)))
+    assert report.run.state is RunState.PAUSED
+    assert "nothing of this run is sent with it" in report.run.why
+    assert sim.stats()["creates"] == 1
+    bench.check(await bench.run(job, provider=key(bench, "one")), asked=200, good=200)
+
+
+async def test_the_word_about_a_lost_batch_lets_a_run_go_on_under_another_account(bench):
+    bench.simulate("create:1:reset_after", "list:2+:status,status=503", keys=KEYS)
+    job = bench.job(60, rules=rules(max_requests=20, grace=5.0, patience=3.0, in_flight=1))
+    assert (await bench.run(job, provider=key(bench, "one"))).run.state is RunState.PAUSED
+    report = await run_as_another(bench, job)
+    async with bench.flow(provider=key(bench, "two")) as flow:
+        [batch] = await flow.store.find(Batch, {"state": BatchState.HELD})
+        assert f"`batchflow reconcile {report.run.id[:16]} --give-up {batch.id[:16]}`" in report.run.why
+        assert (await flow.reconcile(job, report.run, [GiveUp(batch.id, batch.token)])).said[0].done
+    report = await bench.run(job, provider=key(bench, "two"))
+    bench.check(report, asked=60, good=60 - batch.count, dead=batch.count)

@@ -17,8 +17,8 @@ from batchflow.sim import Simulator
 
 
 class OneObject(Story):
-    def __init__(self, folder, sim, gallows, shelf):
-        super().__init__(folder, sim, gallows, shelf)
+    def __init__(self, forge, folder, sim, gallows, shelf):
+        super().__init__(forge, folder, sim, gallows, shelf)
         file = folder / "batchflow.yaml"
         file.write_text(file.read_text().replace("path_style: true", "path_style: true, object_per: run"))
 
@@ -33,13 +33,13 @@ class OneObject(Story):
 
 
 @pytest.fixture(scope="module")
-def story(moto, tmp_path_factory, new_shelf):
+def story(forge, moto, tmp_path_factory, new_shelf):
     numbers, folder = count(), tmp_path_factory.mktemp("killed")
     with Simulator(seed=1, speed=100.0, duration=1.0) as sim, Gallows(moto) as gallows:
 
         def begin():
             sim.reset()
-            return OneObject(folder / str(next(numbers)), sim, gallows, new_shelf())
+            return OneObject(forge, folder / str(next(numbers)), sim, gallows, new_shelf())
 
         yield begin
 

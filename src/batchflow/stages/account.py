@@ -2,8 +2,9 @@
 
 import contextlib
 
+from batchflow.machine.ruling import DOUBTFUL
 from batchflow.model import errors
-from batchflow.model.state import Binding, Intent
+from batchflow.model.state import Batch, Binding, Intent
 from batchflow.stages.kit import Kit
 
 
@@ -25,6 +26,15 @@ async def sees(kit: Kit, intent: Intent) -> bool:
     return same_account(intent.binding, kit.provider.binding()) or same_account(
         intent.binding, await _learnt_binding(kit)
     )
+
+
+async def out_of_sight(kit: Kit) -> tuple[Batch, Intent] | None:
+    """Find a batch of this run, in doubt or held, whose call went to an account that the key in use cannot be shown to be of."""
+    for batch in await kit.every(Batch, {"run": kit.run, "state": list(DOUBTFUL)}):
+        intent = await kit.store.get(Intent, batch.token)
+        if intent is not None and not await sees(kit, intent):
+            return batch, intent
+    return None
 
 
 async def _learnt_binding(kit: Kit) -> Binding:

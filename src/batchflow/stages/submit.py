@@ -28,6 +28,7 @@ from batchflow.model.remote import RemoteBatch
 from batchflow.model.state import Batch, BatchState, Intent, IntentState, Remote
 from batchflow.model.words import Word
 from batchflow.ports.provider import Outgoing
+from batchflow.stages.account import out_of_sight
 from batchflow.stages.doubt import doubt
 from batchflow.stages.evidence import Evidence
 from batchflow.stages.fail import rejected_rows
@@ -66,13 +67,39 @@ async def submit(kit: Kit, id: str, lookout: Lookout, evidence: Evidence) -> Non
 
 
 async def _prepare(kit: Kit, batch: Batch, lookout: Lookout, evidence: Evidence) -> Intent | None:
-    """Commit the intent, unless another batch, an earlier call of this one, or the budget is in the way."""
+    """Commit the intent, unless another batch, an earlier call of this one, another account or the budget is in the way."""
+    if await _stays_out(kit, batch):
+        return None
     if rival := await _rival(kit, batch):
         await _defer(kit, batch, 2.0, f"waits for batch {rival}, which has as many requests and an unknown fate")
         return None
     if not await may_be_sent(kit, batch, evidence):
         return None
     return await _intend(kit, batch, await lookout.watermark(kit))
+
+
+async def _stays_out(kit: Kit, batch: Batch) -> bool:
+    """Send nothing of a run as somebody else while an earlier call of it may have made what only its own account can see.
+
+    A batch in doubt is waited for, since a moment later it is found or held; one that is held is for a person to settle.
+    """
+    found = await out_of_sight(kit)
+    if found is None:
+        return False
+    other, call = found
+    why = (
+        f"batch {other.id} ({other.count:,} requests) was sent with another key (fingerprint {call.binding.key} at "
+        f"{call.binding.base_url}), and this one ({kit.provider.binding().key or 'none'}) cannot tell whether it exists, so "
+        "nothing of this run is sent with it"
+    )
+    if other.state is BatchState.IN_DOUBT:
+        await _defer(kit, batch, 1.0, why)
+    else:
+        await kit.pause(
+            f"{why}. Give the job its old key, or another of the same workspace, and resume it; or, if that batch is not to "
+            f"be waited for, say so: `batchflow reconcile {kit.run[:16]} --give-up {other.id[:16]}`"
+        )
+    return True
 
 
 async def withdraw(kit: Kit, batch: Batch) -> None:

@@ -48,9 +48,8 @@ def forge():
     """Begins processes that type commands, each at a tenth of what a process costs."""
     from processes import Forge
 
-    forge = Forge()
-    yield forge
-    forge.close()
+    with Forge() as forge:
+        yield forge
 
 
 @pytest.fixture

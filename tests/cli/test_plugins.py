@@ -6,6 +6,7 @@ import pytest
 
 from batchflow.cli.exits import Exit
 from batchflow.config.plugging import ALLOW, DENY
+from batchflow.extend.deadline import VARIABLE
 
 LAKE = '''
 from typing import Annotated
@@ -118,6 +119,47 @@ def test_the_other_job_of_the_command_runs_and_the_culprit_is_named(shop, house,
     (shop.folder / "plugins" / "house.py").write_text(LAKE)
     assert shop("run").code == Exit.DELIVERED
     assert shop.asked == 8
+
+
+VAULT = """
+import threading
+from batchflow.plugin import hookimpl
+
+class Vault:
+    def find(self, name):
+        threading.Event().wait()
+
+def vault():
+    \"\"\"A vault.\"\"\"
+    return Vault()
+
+@hookimpl
+def register_secrets(register):
+    register("vault", vault)
+"""
+
+
+@pytest.mark.parametrize(
+    ("plugin", "why"),
+    [
+        (
+            VAULT,
+            "job triage: secret store `vault` of plugin house (plugins/house.py) failed to look up `k`: it did not come back",
+        ),
+        ("import no_such_driver", "there is no secret store `vault`"),
+    ],
+    ids=["hangs", "import"],
+)
+def test_a_secret_store_that_is_broken_takes_down_only_who_asks_it(shop, house, monkeypatch, plugin, why):
+    monkeypatch.setenv(VARIABLE, "0.2s")
+    house(house=plugin)
+    job = shop.folder / "batchflow.yaml"
+    mine = f'provider: {{base_url: "{shop.sim.url}", api_key: "${{secret:vault:k}}"}}'
+    job.write_text(job.read_text().replace("      - {type: lake}\n", f"    {mine}\n"))
+    said = shop("run")
+    assert said.code == Exit.PLUGIN, said.err
+    assert why in said.err
+    assert len(shop.lines("2.jsonl")) == shop.asked == 4
 
 
 def test_what_a_factory_raises_is_told_by_validate_with_everything_else(shop, house):

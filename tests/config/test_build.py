@@ -1,9 +1,13 @@
 """Parts are made from what was read, and what a factory refuses is told at its line."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 
 from batchflow.config.build import build, build_provider
 from batchflow.model.errors import Bug, ConfigError, PluginError
+from batchflow.plugin import hookimpl
 
 JOB = """\
 jobs:
@@ -88,6 +92,29 @@ def test_a_factory_that_needs_what_the_app_has_not_is_our_own_mistake(spec):
 def test_a_factory_that_fails_names_its_plugin(spec):
     with pytest.raises(PluginError, match=r"sink `crashes` of plugin Fakes could not be made: RuntimeError: no driver"):
         build(spec("type: table, path: a.db", "type: crashes"), {})
+
+
+def test_a_factory_that_keeps_everybody_waiting_is_named_while_it_does(more, request, caplog, monkeypatch):
+    said = threading.Event()
+
+    def waits() -> object:
+        """Comes back when somebody has complained of it."""
+        assert said.wait(60)
+        return SimpleNamespace(promise="at_least_once")
+
+    class Waiting:
+        @hookimpl
+        def register_sinks(self, register):
+            register("waits", waits)
+
+    more.append(Waiting())
+    monkeypatch.setenv("BATCHFLOW_PLUGINS_TIMEOUT", "0.01")
+    caplog.handler.addFilter(lambda record: said.set() or True)
+    spec = request.getfixturevalue("spec")
+    build(spec("type: table, path: a.db", "type: waits"), {})
+    [told] = caplog.messages
+    assert told.startswith("nothing goes on: sink `waits` of plugin Waiting has not been made within 0.01 s (it is at ")
+    assert "test_build.py:" in told
 
 
 def test_a_factory_that_fails_over_a_secret_does_not_show_it(loaded):

@@ -82,6 +82,11 @@ async def exits(*_):
     raise SystemExit(3)
 
 
+async def leaves(*_):
+    """What Python raises in a generator that is given up, and a test that is skipped: no `Exception`."""
+    raise GeneratorExit
+
+
 async def hangs(*_):
     await anyio.sleep_forever()
 
@@ -126,7 +131,11 @@ BROKEN = [
     *SOURCE,
     ("read", raises_plainly),
     ("read", gives_nonsense_plainly),
-    *((name, way) for name in ("fingerprint", "open", "write", "complete") for way in (raises, exits, hangs, blocks)),
+    *(
+        (name, way)
+        for name in ("fingerprint", "open", "write", "complete")
+        for way in (raises, exits, leaves, hangs, blocks)
+    ),
     ("write", gives_nonsense),
     *((name, way) for name in ("build", "check", "decide") for way in (raises_plainly, blocks, gives_nonsense_plainly)),
 ]

@@ -63,10 +63,19 @@ def test_sinks_are_named_as_deliveries_name_them():
         {"type": "jsonl", "path": "a"},
         {"type": "jsonl", "path": "b", "on": "dead"},
         {"type": "csv", "name": "mine"},
+        {"type": "s3", "url": "s3://lake/out/", "on": "all"},
+        {"type": "redis", "url": "***"},
+        {"type": "redis", "url": "***", "name": "hashes"},
     ]
     named = shown({"sinks": sinks}).named()
-    assert list(named) == ["jsonl", "jsonl-2", "mine"]
-    assert named["jsonl-2"].where == "b (dead rows)"
+    assert {name: one.where for name, one in named.items()} == {
+        "jsonl": "a",
+        "jsonl-2": "b (dead rows)",
+        "mine": "csv (mine)",
+        "s3": "s3://lake/out/ (all rows)",
+        "redis": "redis",
+        "hashes": "redis (hashes)",
+    }
 
 
 def test_a_summary_of_another_shape_tells_nothing():

@@ -2,7 +2,8 @@
 
 It has no threads of its own, and is given one message a process: the ends of its standard streams, and of the line on
 which the process is told what to do. Back on that line go its number, each time that it was stopped, and how it ended.
-A fork comes back from `serve`, and goes on like any process. Run by `Forge` in processes.py.
+A fork comes back from `serve`, and goes on like any process. Run by `Forge` in processes.py; after the number of its own
+line it is given what else forks will need, modules by name.
 """
 
 import atexit
@@ -25,7 +26,7 @@ import batchflow
 from batchflow.cli import main
 
 LOADED_LATE = (
-    "aiohttp", "anthropic", "anthropic.resources.beta", "anthropic.resources.messages", "anyio._backends._asyncio",
+    "aiohttp", "anthropic", "anthropic.resources.beta", "anthropic.resources.messages", "anyio._backends._asyncio", "anyio._core._signals",
     "concurrent.futures.thread", "encodings.utf_8_sig", "httpcore2", "httpx2", "importlib.readers", "importlib.resources.readers",
     "jinja2", "rich._emoji_codes", "truststore",
 )  # fmt: skip
@@ -33,12 +34,12 @@ LOADED_LATE = (
 NOT_TYPED = ("batchflow.testing", "batchflow.__main__")
 
 
-def load():
+def load(*more):
     """Imports all there is, and begins nothing: a fork has no threads but its own."""
     for module in pkgutil.walk_packages(batchflow.__path__, "batchflow."):
         if not module.name.startswith(NOT_TYPED):
             import_module(module.name)
-    for name in LOADED_LATE:
+    for name in (*LOADED_LATE, *more):
         import_module(name)
     assert threading.active_count() == 1, "a thread was begun, which no fork would have"
     gc.freeze()
@@ -124,7 +125,7 @@ def leave(code):
     os._exit(code)
 
 
-load()
+load(*sys.argv[2:])
 if (given := serve(socket.socket(fileno=int(sys.argv[1])))) is not None:
     become(given)
     try:

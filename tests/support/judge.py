@@ -1,8 +1,11 @@
 """What must hold at every commit and at every create call, whatever happens to a run."""
 
+from collections import Counter
+from itertools import compress
+
 from bench import RECOUNTED, every, problems_of, recount
 
-from batchflow.machine.batch import TABLE, TERMINAL
+from batchflow.machine.batch import TABLE
 from batchflow.machine.bitmap import rows_of
 from batchflow.model.change import Put
 from batchflow.model.state import (
@@ -21,7 +24,7 @@ from batchflow.stages.context import read_context
 
 ENDS = {RunState.DONE, RunState.CANCELED}
 UNSETTLED = {BatchState.SUBMITTING, BatchState.IN_DOUBT}
-LIVE = set(BatchState) - TERMINAL - {BatchState.COLLECTED}
+GONE = {BatchState.FAILED, BatchState.CANCELED, BatchState.SPLIT}
 ONE_WAY = {IntentState.OPEN: set(IntentState), IntentState.ABSENT: {IntentState.ABSENT, IntentState.ACCEPTED}}
 
 
@@ -81,26 +84,24 @@ class Judge:
         counted = await recount(self._store, run.id)
         if counted != {name: books[name] for name in RECOUNTED}:
             raise Broken(f"the books say {dict(books)}, and there are {counted}")
-        if doubled := [where for where in (await self._places(run)).values() if len(where) != 1]:
+        if doubled := await self._doubled(run):
             raise Broken(f"rows that are in several places, or in none: {doubled}")
 
-    async def _places(self, run):
-        """Finds every place where each row is."""
-        places, setbacks = {}, {}
+    async def _doubled(self, run):
+        """Counts the places where each row is; of those that are not in one it gives all batches that have them."""
+        setbacks, had, placed = {}, {}, Counter()
         for setback in await every(self._store, Setback, {"run": run.id}):
             setbacks.setdefault(setback.batch, []).append(setback)
         for batch in await every(self._store, Batch, {"run": run.id}):
             keys = await self._keys_of(batch)
-            fate = dict.fromkeys(range(len(keys)), "live" if batch.state in LIVE else "good")
-            if batch.state in {BatchState.FAILED, BatchState.CANCELED, BatchState.SPLIT}:
-                fate = dict.fromkeys(fate, None)
+            had[batch.id] = keys
+            here = [batch.state not in GONE] * len(keys)
             for setback in setbacks.get(batch.id, ()):
-                fate |= dict.fromkeys(rows_of(setback.rows), _fate(setback))
-            for row, what in fate.items():
-                places.setdefault(keys[row], [])
-                if what is not None:
-                    places[keys[row]].append((batch.id, what))
-        return places
+                for row in rows_of(setback.rows):
+                    here[row] = setback.decision is not Decision.AGAIN or not setback.packed_in
+            placed.update(compress(keys, here))
+        wrong = {key for keys in had.values() for key in keys if placed[key] != 1}
+        return {key: (placed[key], [id for id, keys in had.items() if key in keys]) for key in wrong}
 
     async def _keys_of(self, batch):
         if batch.id not in self._keys:
@@ -123,9 +124,3 @@ class Judge:
 
 def _place(run):
     return (run.position.cursor or {"at": 0})["at"], run.position.skip
-
-
-def _fate(setback):
-    if setback.decision is Decision.AGAIN:
-        return None if setback.packed_in else "waiting"
-    return "good" if setback.decision is Decision.KEEP else "dead"

@@ -1,6 +1,6 @@
 """Writes parts into a sink like the engine would, is killed at each thing it does to the folder, and goes on.
 
-For every deed n (or every third): a process is killed before it, a second one at something that it does to recover, a
+For every third deed n: a process is killed before it, a second one at something that it does to recover, a
 third one finishes. They are forks of this process, which has loaded everything and has no threads; what is left behind is
 for test_kill to judge. Prints the deeds.
 """
@@ -59,9 +59,9 @@ def process(lake, *, deed, backwards=False):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(folder, step):
+def main(folder, first):
     deeds = []
-    for deed in count(1, step):
+    for deed in count(first, 3):
         lake = folder / f"lake{deed:03}"
         if process(lake, deed=deed) != -signal.SIGKILL:
             sys.stdout.write(json.dumps(deeds))

@@ -12,16 +12,25 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from processes import Forge
 from redis import Redis, RedisError
 
 MISSING = (
     "there is no `redis-server` here (Debian: `apt-get install redis-server`), so nothing of this plugin is tested"
 )
+USED_LATE = ("batchflow_redis.mirror", "batchflow_redis.sink", "batchflow_redis.source")
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def forge():
+    """Begins processes that type commands, and have all of this plugin at hand."""
+    with Forge(*USED_LATE) as forge:
+        yield forge
 
 
 class Store:

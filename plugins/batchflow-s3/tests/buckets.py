@@ -32,6 +32,17 @@ def rows(records):
     return text.getvalue().encode()
 
 
+def rows_of(shelf, format):
+    """Gives keys and texts of what a sink has written."""
+    csv.field_size_limit(1 << 30)
+    for key, data in shelf.data("triage/"):
+        assert key.endswith(f".{format}")
+        if format.startswith("csv"):
+            yield from ((row["key"], row["text"]) for row in csv.DictReader(io.StringIO(data.decode(), newline="")))
+        else:
+            yield from ((row["key"], row.get("text", "")) for row in map(json.loads, data.splitlines()))
+
+
 class InBucket:
     """Records in three objects of a folder, plain or compressed."""
 

@@ -12,14 +12,23 @@ import pytest
 import zstandard
 from botocore.config import Config
 from botocore.loaders import create_loader
+from processes import Forge
 from servers import KEYS, moto_server, weed_binary, weed_server
 
 numbers = count()
+USED_LATE = ("aioboto3.s3.inject", "batchflow_s3.blobs", "batchflow_s3.sink", "batchflow_s3.source")
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def forge() -> Iterator[Forge]:
+    """Begins processes that type commands, and have all of this plugin at hand."""
+    with Forge(*USED_LATE) as forge:
+        yield forge
 
 
 class Shelf(msgspec.Struct):

@@ -52,19 +52,19 @@ async def drive_all(workshop: Workshop, go: Go, *, new: bool, json: bool, hints:
     return leave_hanging(worst([code, *map(exit_of, left_out)]))
 
 
-async def _opened(
-    workshop: Workshop, stack: AsyncExitStack, *, new: bool
-) -> tuple[list[Opened], list[PluginError | UnknownComponent]]:
+async def _opened(workshop: Workshop, stack: AsyncExitStack, *, new: bool) -> tuple[list[Opened], list[PluginError]]:
     """Open the jobs. One that a plugin keeps from being opened keeps none of the others, unless it is the only one."""
     jobs: list[Opened] = []
-    left_out: list[PluginError | UnknownComponent] = [workshop.file.left_out] if workshop.file.left_out else []
+    left_out: list[PluginError] = [workshop.file.left_out] if workshop.file.left_out else []
     for spec in workshop.file.jobs.values():
         try:
             jobs.append(await workshop.opened(spec, stack, new=new))
         except PluginError as error:
             left_out.append(of_job(spec.name, error))
         except UnknownComponent as error:
-            left_out.append(error)
+            if not workshop.plugins.lack_some:
+                raise
+            left_out.append(of_job(spec.name, PluginError(error.message, hint=error.hint)))
     if jobs:
         return jobs, left_out
     for error in left_out[:-1]:

@@ -11,7 +11,7 @@ import msgspec
 from batchflow.config.faults import Fault, refusal
 from batchflow.config.job import Component, Draft, JobSpec
 from batchflow.config.secrets import Lookups, is_unopened
-from batchflow.extend.deadline import told
+from batchflow.extend.deadline import missed, told
 from batchflow.extend.kinds import Kind
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, Bug, PluginError
@@ -133,8 +133,10 @@ class _Making:
             if len(self.refused) > before:
                 return None
         kwargs = kwargs | dict(self._injected(component))
+        what = f"{component.kind} `{component.type}` of plugin {component.offer.by}"
         try:
-            return _usable(component.kind, factory(**kwargs))
+            with missed(what):
+                return _usable(component.kind, factory(**kwargs))
         except ValueError as error:
             self._refuse(component, placed(component, str(error)))
         except BatchflowError:
@@ -142,7 +144,6 @@ class _Making:
         except (Exception, SystemExit) as error:
             if component.guessed or (self._guessing and is_unopened(component.kwargs)):
                 return None
-            what = f"{component.kind} `{component.type}` of plugin {component.offer.by}"
             reason = self.job.page.discreet(str(error) if isinstance(error, _Useless) else told(error))
             said, hint = f"{what} could not be made: {reason}", "this is a fault of that plugin"
             if not self._guessing:

@@ -215,7 +215,8 @@ class Reader:
                 wrong = f"`{name}` is no place for a secret: it may be shown and stored", hint
             if wrong:
                 place = self._faults.page.find(wanted.reference, node.at)
-                self._faults.add_unreadable(Fault(place, *wrong), node.at)
+                broken = not open_place and bool(wanted.name) and self._plugins.lack_some
+                self._faults.add_unreadable(Fault(place, *wrong, plugin=broken), node.at)
                 self._unknown.append(path)
                 return False
         return True

@@ -18,7 +18,7 @@ from batchflow.extend.deadline import Hung, Quit, patience, within
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.extend.near import did_you_mean
-from batchflow.extend.offers import Offer
+from batchflow.extend.offers import Offer, Origin
 from batchflow.extend.signature import Spec
 from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.units import Secret
@@ -127,12 +127,12 @@ class Lookups:
             raise
         except (Hung, Quit) as error:
             raise PluginError(
-                f"secret store `{name}` failed to look up `{secret}`: {error}",
+                f"secret store `{name}` of plugin {self._by(name)} failed to look up `{secret}`: {error}",
                 hint="mend the store or its options; nothing was sent",
             ) from None
         except Exception as error:  # noqa: BLE001 - it is not our code; what it says may quote what it knows
             raise PluginError(
-                f"secret store `{name}` failed to look up `{secret}`: {type(error).__name__}",
+                f"secret store `{name}` of plugin {self._by(name)} failed to look up `{secret}`: {type(error).__name__}",
                 hint="mend the store or its options; nothing was sent",
             ) from None
         if found is None or isinstance(found, str):
@@ -140,9 +140,13 @@ class Lookups:
         if iscoroutine(found):
             found.close()  # nobody will await it, and Python would say so somewhere else
         raise PluginError(
-            f"secret store `{name}` gave {type(found).__name__} for `{secret}`, not a text",
+            f"secret store `{name}` of plugin {self._by(name)} gave {type(found).__name__} for `{secret}`, not a text",
             hint="this is a fault of that plugin",
         )
+
+    def _by(self, name: str) -> Origin:
+        declared = self._declared.get(name)
+        return declared.offer.by if declared is not None else self._plugins.offer(Kind.SECRET_STORE, name).by
 
     def _store(self, name: str) -> Secrets:
         if name not in self._made:

@@ -4,10 +4,12 @@ It is called in a thread of its own, for nothing else can be waited for no longe
 that code which never comes back keeps no process from ending.
 """
 
+import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from contextvars import copy_context
 from types import FrameType
 from typing import Any, TypeVar
@@ -15,6 +17,7 @@ from typing import Any, TypeVar
 from batchflow.extend.quantities import seconds
 
 T = TypeVar("T")
+_log = logging.getLogger("batchflow")
 VARIABLE = "BATCHFLOW_PLUGINS_TIMEOUT"
 USUAL = 60.0
 """Seconds for an import, a `register_*` hook, a loader or a secret store."""
@@ -65,6 +68,23 @@ def within(limit: float, work: Callable[[], T]) -> T:
     if raised:
         raise raised[0]
     return given[0]
+
+
+@contextmanager
+def missed(who: str) -> Generator[None]:
+    """Names whoever keeps everybody waiting: what is made here belongs to this thread, so it cannot be given up."""
+    here, limit = threading.current_thread(), patience()
+
+    def tell() -> None:
+        _log.warning("nothing goes on: %s has not been made within %g s (it is at %s)", who, limit, _line(here))
+
+    timer = threading.Timer(limit, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def told(error: BaseException) -> str:

@@ -6,6 +6,7 @@ type means in a job file, `complaints` how its findings are told.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args, get_origin
 
@@ -69,18 +70,12 @@ class Spec:
 
     @classmethod
     def of(cls, factory: Callable[..., Any]) -> "Spec":
-        """Read the signature of a factory."""
+        """Read the signature of a factory; a command asks for the same few over and over, so it is kept."""
         try:
-            signature = inspect.signature(factory, eval_str=True)
-        except (ValueError, TypeError, NameError) as error:
-            raise PluginError(
-                f"the signature of {factory!r} cannot be read: {error}",
-                hint="annotate its parameters with types that can be imported at run time",
-            ) from error
-        declared = [one for one in signature.parameters.values() if one.kind in _NAMED]
-        open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in signature.parameters.values())
-        doc = (inspect.getdoc(factory) or "").partition("\n")[0]
-        return cls({one.name: _parameter(one) for one in declared}, open_ended=open_ended, doc=doc)
+            hash(factory)
+        except TypeError:
+            return _read(factory)
+        return _kept(factory)
 
     def parse(
         self, options: Mapping[str, Any], base: Path, *, beside: Sequence[str] = ()
@@ -129,6 +124,23 @@ def _parameter(declared: inspect.Parameter) -> Parameter:
         mendable=any(mark is Mendable or isinstance(mark, Mendable) for mark in marks),
         folder=any(mark is Folder or isinstance(mark, Folder) for mark in marks),
     )
+
+
+def _read(factory: Callable[..., Any]) -> Spec:
+    try:
+        signature = inspect.signature(factory, eval_str=True)
+    except (ValueError, TypeError, NameError) as error:
+        raise PluginError(
+            f"the signature of {factory!r} cannot be read: {error}",
+            hint="annotate its parameters with types that can be imported at run time",
+        ) from error
+    declared = [one for one in signature.parameters.values() if one.kind in _NAMED]
+    open_ended = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in signature.parameters.values())
+    doc = (inspect.getdoc(factory) or "").partition("\n")[0]
+    return Spec({one.name: _parameter(one) for one in declared}, open_ended=open_ended, doc=doc)
+
+
+_kept = lru_cache(maxsize=100)(_read)
 
 
 def _model(parameters: list[Parameter], *, open_ended: bool) -> type[BaseModel]:

@@ -88,17 +88,15 @@ def refuse_part(job: str, place: Place, part: Any, number: int | None = None) ->
 def _refuse_manner(job: str, at: str, place: Place, part: Any, lacks: Sequence[str]) -> None:
     """An `async def` that nobody awaits, and a generator that nobody iterates over, would do nothing at all."""
     port = PORTS[place]
-    if lacks:
-        called, name = part, named(part)
-    elif port.awaited:
+    if port.awaited and not lacks:
         return  # the methods of a source or a sink are awaited
-    else:
-        called, name = getattr(part, port.methods[0]), f"{named(part)}.{port.methods[0]}"
+    method = "" if lacks else f".{port.methods[0]}"
+    called = part if lacks else getattr(part, port.methods[0])
     if place != "source" and _is(called, isgeneratorfunction, isasyncgenfunction):
-        what = f"{at}, {name}, is a generator function: called, it does nothing until somebody iterates over it"
+        what = f"{at}, {named(part)}{method}, is a generator function: called, it does nothing until somebody iterates over it"
         raise _refusal(job, what, "do its work without `yield`")
     if not port.awaited and _is(called, iscoroutinefunction):
-        what = f"{at}, {name}, is an async function: it is called for every record and not awaited"
+        what = f"{at}, {named(part)}{method}, is an async function: it is called for every record and not awaited"
         raise _refusal(job, what, "make it a plain `def`; what must be awaited belongs into the source or a sink")
 
 

@@ -16,6 +16,7 @@ class ShownSink(msgspec.Struct, frozen=True):
     name: str | None = None
     on: Literal["ok", "dead", "all"] = "ok"
     path: str | None = None
+    url: str | None = None
     table: str | None = None
 
     @property
@@ -23,7 +24,14 @@ class ShownSink(msgspec.Struct, frozen=True):
         """Say where it writes."""
         table = f", table {self.table}" if self.table else ""
         rows = f" ({self.on} rows)" if self.on != "ok" else ""
-        return f"{self.path or self.type}{table}{rows}"
+        return f"{self.path or self._address or self.type}{table}{rows}"
+
+    @property
+    def _address(self) -> str:
+        """Give its address, unless that is a secret; where there is none to show, its name tells it from others of its type."""
+        if self.url and "*" not in self.url:
+            return self.url
+        return f"{self.type} ({self.name})" if self.name and self.name != self.type else ""
 
 
 class ShownBudget(msgspec.Struct, frozen=True):

@@ -147,8 +147,10 @@ class MemoryState:
             raise lease_not_held(holding)
 
     def _all(self, kind: type[T], where: Mapping[str, Any]) -> list[T]:
-        found = sorted((key, row) for key, row in self._rows[kind].items() if _matches(row, where))
-        return [cast("T", row) for _, row in found]
+        table = self._rows[kind]
+        found = [key for key, row in table.items() if _matches(row, where)]
+        found.sort()
+        return [cast("T", table[key]) for key in found]
 
     def _scheduled(self, run: str) -> Iterator[Due]:
         for kind in (Batch, Delivery, Setback):

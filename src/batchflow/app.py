@@ -17,7 +17,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from batchflow.engine.aside import aside
-from batchflow.engine.beginning import changed, fingerprint_of, renew, wish_to_cancel, write_down
+from batchflow.engine.beginning import changed, fingerprint_of, not_replayed, renew, wish_to_cancel, write_down
 from batchflow.engine.clock import SystemClock
 from batchflow.engine.driver import Driver
 from batchflow.engine.duplicates import open_seen
@@ -188,11 +188,16 @@ class Batchflow:
     async def replay(self, job: Job, run: Run, sink: str, *, wait: float | None = None) -> Report:
         """Bring everything that a run brought to one sink to it again, from the stored answers, and go on with the run."""
         parts = job.parts(self._retry)
-        if run.state in OPEN:
-            fingerprint = await fingerprint_of(parts, run)
-            verdict = go_on(run, config=job.identity(), fingerprint=fingerprint)
-            if isinstance(verdict, Refuse):
-                raise changed(run, verdict.what, await self.store.books(run.id))
+        if run.state not in OPEN:
+            try:
+                return await self.drive(run, parts, wait=wait, first=partial(replay, sink=sink), anew=sink)
+            except errors.SinkError as error:
+                error.hint = not_replayed(run, error)
+                raise
+        fingerprint = await fingerprint_of(parts, run)
+        verdict = go_on(run, config=job.identity(), fingerprint=fingerprint)
+        if isinstance(verdict, Refuse):
+            raise changed(run, verdict.what, await self.store.books(run.id))
         lease = self._lease(f"run/{run.id}")
         await aside(lease, partial(replay, self._kit(run, parts, lease), sink))
         return await self.drive(run, parts, wait=wait)
@@ -249,8 +254,9 @@ class Batchflow:
         wait: float | None = None,
         first: Callable[[Kit], Awaitable[object]] | None = None,
         bear: bool = False,
+        anew: str = "",
     ) -> Report:
-        """Drive one run under its lease; `first` is done before anything else.
+        """Drive one run under its lease; `first` is done before anything else, and the sink called `anew` opened as in a new run.
 
         A sink that cannot be opened stops it before anything is done, unless it is to `bear` with that: then its parts wait.
         """
@@ -259,7 +265,9 @@ class Batchflow:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(lease.give_back)
             kit = self._kit(run, parts, lease, await self._newest(run))
-            kit = replace(kit, parts=replace(parts, outlets=await open_sinks(kit, stack, self._folder, bear=bear)))
+            kit = replace(
+                kit, parts=replace(parts, outlets=await open_sinks(kit, stack, self._folder, bear=bear, anew=anew))
+            )
             await refuse_missing_sinks(kit)
             telling = Telling(kit, self._clock)
             kit = replace(kit, told=telling.overhearing(kit.told))

@@ -34,3 +34,20 @@ def test_a_run_that_was_woken_since_it_was_listed_is_left_alone(simulate, shop_o
     assert shop("run").code == Exit.DELIVERED
     assert len(shop.lines()) == 4
     assert shop("results").code == Exit.DELIVERED
+
+
+def test_show_says_that_gc_has_removed_what_it_looks_for_and_looks_in_the_other_runs(shop):
+    assert shop("run").code == Exit.DELIVERED
+    [run] = shop("ps", "--json").facts
+    assert "removed" in shop("gc", "--keep", "0s", "--yes").err
+    for words in (["k-1"], ["k-1", "--run", "triage"], ["k-1", "--run", run["run"]]):
+        said = shop("show", *words)
+        assert said.code == Exit.USAGE, said.err
+        assert run["run"][:16] in said.err
+        assert "removed by `batchflow gc`" in said.err
+        assert "somebody" not in said.err
+    (shop.folder / "out.jsonl").unlink()
+    assert shop("run", "--new").code == Exit.DELIVERED
+    assert shop("show", "k-1").code == Exit.DELIVERED
+    said = shop("show", "nobody")
+    assert "in 1 run; what was in run" in said.err

@@ -203,3 +203,22 @@ def test_what_a_look_finds_out_about_money_is_said(simulate, shop_of):
     assert f"batch {doubt['batch'][:16]}: {shop.sim.batches[0].id} was created after all" in said.err
     assert "booked as waste" in said.err
     assert shop("reconcile", "triage", "--json").facts["found"] == []
+
+
+def test_a_lost_call_that_is_still_looked_out_for_is_told_wherever_somebody_looks(simulate, shop_of):
+    """The run is done and nothing is in doubt: what could still turn up, and cost, is nobody's secret."""
+    shop = shop_of(simulate("create:1:status,status=500"), more=HOLD)
+    assert anyio.run(partial(run_file, [], clock=ScaledClock(speed=50))) == Exit.PAUSED
+    _, doubt = only_doubt(shop)
+    run, batch = doubt["run"][:16], doubt["batch"][:16]
+    assert shop("reconcile", "--absent", batch).code == Exit.DELIVERED
+    assert shop("resume").code == Exit.DELIVERED
+    [told] = shop("reconcile", "--json").facts["watched"]
+    assert (told["run"][:16], told["batch"][:16], told["requests"]) == (run, batch, 4)
+    sentence = f"a call of run {run} for batch {batch} (4 requests) was lost"
+    assert sentence in told["sentence"]
+    assert f"is watched until {told['until']}, and `batchflow reconcile {run}` looks for it now" in told["sentence"]
+    for command in (["doctor"], ["reconcile"], ["reconcile", run], ["report"]):
+        said = shop(*command)
+        assert said.code == Exit.DELIVERED, said.err
+        assert sentence in " ".join((said.out + said.err).split()), command

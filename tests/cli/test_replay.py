@@ -21,10 +21,27 @@ def test_a_file_that_is_there_is_not_touched_and_the_next_command_is_told(shop):
     said = shop("replay", "triage", "--sink", "jsonl")
     assert said.code not in {Exit.DELIVERED, Exit.BUG}
     assert "move the file away" in said.err
+    assert "then type the same `batchflow replay` again" in said.err
     assert (shop.folder / "out.jsonl").read_text() == "edited\n"
     (shop.folder / "out.jsonl").rename(shop.folder / "spoiled.jsonl")
-    assert shop("resume").code == Exit.DELIVERED
+    assert shop("replay", "triage", "--sink", "jsonl").code == Exit.DELIVERED
     assert len(shop.lines()) == 4
+    assert shop.asked == 4
+
+
+def test_a_finished_run_that_cannot_be_replayed_stays_as_it_was(shop):
+    """Whoever thinks better of it has nothing to mend: `run`, `ps` and `doctor` find the run done, its file where it was."""
+    assert shop("run").code == Exit.DELIVERED
+    before = (shop.folder / "out.jsonl").read_bytes()
+    for _ in range(2):
+        said = shop("replay", "triage", "--sink", "jsonl")
+        assert said.code not in {Exit.DELIVERED, Exit.BUG}
+        assert "is done, as before" in said.err
+    [run] = shop("ps", "--json").facts
+    assert (run["state"], run["books"]["delivered"]) == ("done", 4)
+    assert shop("doctor").code == Exit.DELIVERED
+    assert "already delivered" in shop("run").err
+    assert (shop.folder / "out.jsonl").read_bytes() == before
     assert shop.asked == 4
 
 

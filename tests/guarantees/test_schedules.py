@@ -4,7 +4,7 @@ Hypothesis draws them, and shrinks what fails to a short list of steps, printed 
 in every commit and at every create call (tests/support/schedules.py): the books balance and are what the entities add up
 to, each row is in one place, nothing goes backwards, no token is posted twice or without its intent, and no batch is sent
 beside one of the same size whose fate is unknown. When all is well again, each schedule must come to an end in which
-everything was delivered once and paid once.
+everything was delivered once and paid once; where somebody said wrongly that a call made nothing, all that was paid is known.
 
     pytest tests/guarantees/test_schedules.py --schedules 20000 --schedule-seed 7
 """
@@ -190,6 +190,16 @@ class Story(RuleBasedStateMachine):
     @rule(number=st.integers(1, 3), seconds=st.sampled_from(SECONDS))
     def a_batch_is_out_of_sight_for_longer_than_the_grace(self, number, seconds):
         self._schedule.fault(f"create:{number}:reset_after & create:{number}:unlisted,seconds=2000")
+        self._do(self._schedule.go, seconds)
+
+    @precondition(lambda self: self._hold)
+    @rule(hidden=st.sampled_from([300, 1000, 2000]), seconds=st.sampled_from(SECONDS))
+    def two_calls_for_the_same_rows_are_out_of_sight(self, hidden, seconds):
+        """Somebody says of the first, wrongly, that it made nothing: what that costs is booked, and nothing is lost of it."""
+        self._schedule.fault(f"create:1:reset_after & create:1:unlisted,seconds={hidden}")
+        self._do(self._schedule.go, 400)
+        self._schedule.say_absent()
+        self._schedule.fault("create:1:reset_after & create:1:unlisted,seconds=2000")
         self._do(self._schedule.go, seconds)
 
     @rule()

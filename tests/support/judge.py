@@ -25,7 +25,7 @@ from batchflow.stages.context import read_context
 ENDS = {RunState.DONE, RunState.CANCELED}
 UNSETTLED = {BatchState.SUBMITTING, BatchState.IN_DOUBT}
 GONE = {BatchState.FAILED, BatchState.CANCELED, BatchState.SPLIT}
-ONE_WAY = {IntentState.OPEN: set(IntentState), IntentState.ABSENT: {IntentState.ABSENT, IntentState.ACCEPTED}}
+ONE_WAY = {IntentState.OPEN: set(IntentState), IntentState.ABSENT: set(IntentState) - {IntentState.REFUSED}}
 
 
 class Broken(BaseException):

@@ -1,5 +1,6 @@
 """What is said when the driving of runs is over: the report, what is left, and what to type next."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 from batchflow.app import Batchflow, Report
@@ -40,7 +41,7 @@ async def _one(ended: Ended, *, json: bool, hints: bool) -> RunReport | None:
         if ended.error is None:
             failures.interrupted(await flying(ended.opened))
         return None
-    found = await report(ended.opened.flow.store, ended.report.run)
+    found = await report(ended.opened.flow.store, ended.report.run, now=time.time())
     if not ended.report.driven:
         remark(_left_alone(ended.report, await _answered_elsewhere(ended.opened.flow, ended.report.run)))
     elif not json:

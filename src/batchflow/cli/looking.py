@@ -1,5 +1,6 @@
 """The verbs that only look: they open a state folder that is there, and write nothing."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ async def ps(*, every_run: bool, json: bool, state: Path | None) -> Exit:
 async def report(wanted: str, *, json: bool, state: Path | None) -> Exit:
     """Say what came of one run."""
     async with opened_store(found(state), looking=True) as store:
-        gathered = await gather(store, await find_run(store, wanted))
+        gathered = await gather(store, await find_run(store, wanted), now=time.time())
     if json:
         write_facts(gathered)
         return Exit.DELIVERED

@@ -22,8 +22,9 @@ from batchflow.machine.run import OPEN
 from batchflow.model.errors import BatchflowError, Locked, UserError
 from batchflow.model.state import BatchState, Event, Lease, Run
 from batchflow.ports.state import StateStore
-from batchflow.reports.doubts import Doubt, batch_of, doubtful_runs, doubts, is_watched
+from batchflow.reports.doubts import Doubt, batch_of, doubtful_runs, doubts
 from batchflow.reports.runs import SHORT, find_run
+from batchflow.reports.watched import Watched, is_watched, watched
 from batchflow.stages.rule import VERB, Answer, Said
 
 FOUND = ("batch.resolved.running", "batch.twin", "batch.late")
@@ -57,6 +58,8 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     """Requests in flight again of a run that had ended: a batch of it turned up, and its answers are paid for."""
     elsewhere: tuple[str, ...] = ()
     """Other runs with a batch in doubt or held."""
+    watched: tuple[Watched, ...] = ()
+    """Lost calls, of this run or where none is meant of all, that may still turn out to have made a batch."""
     next: str = ""
     """What to type now."""
 
@@ -68,7 +71,7 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
         doubtful = await doubtful_runs(store)
         run = await _meant(store, wanted, batch, typed, doubtful)
         if run is None:
-            return _tell(Reconciled(run=None), json=json)
+            return _tell(Reconciled(run=None, watched=tuple(await watched(store, now=time.time()))), json=json)
         rulings = await _rulings(store, run, typed)
         before = await store.find(Event, {"run": run.id}, limit=1, newest=True)
         unclear = run.id in {one.id for one in doubtful} or await is_watched(store, run, now=time.time())
@@ -85,6 +88,7 @@ async def reconcile(wanted: str, batch: str, typed: Typed, *, json: bool, state:
             doubts=tuple(doubt for doubt in left if doubt.batch.startswith(only)),
             turned_up=await _turned_up(store, run),
             elsewhere=tuple(other.id for other in doubtful if other.id != run.id),
+            watched=tuple(await watched(store, run, now=time.time())),
             next=await _next(store, run, left),
         )
     return _tell(reconciled, json=json)
@@ -190,6 +194,20 @@ def _show(found: Reconciled) -> None:
         remark(text)
     if found.blind:
         remark(f"the listing could not be looked at: {found.blind}")
+    _show_unclear(found)
+    if found.turned_up:
+        remark(
+            f"a batch of it turned up after the run had ended: its answers to {found.turned_up:,} requests are paid for, and are "
+            "collected and delivered when the run goes on"
+        )
+    for other in found.elsewhere:
+        remark(f"run {other[:SHORT]} has one too: `batchflow reconcile {other[:SHORT]}`")
+    if found.next:
+        remark(f"{styled('next:', BOLD)}  `{found.next}` goes on with the run")
+
+
+def _show_unclear(found: Reconciled) -> None:
+    """Say what is in doubt, and what is looked out for though nothing is."""
     for doubt in found.doubts:
         data(doubt.sentence)
         for command in doubt.say:
@@ -200,15 +218,8 @@ def _show(found: Reconciled) -> None:
             if found.run is None
             else f"nothing is in doubt any more in run {found.run[:SHORT]}"
         )
-    if found.turned_up:
-        remark(
-            f"a batch of it turned up after the run had ended: its answers to {found.turned_up:,} requests are paid for, and are "
-            "collected and delivered when the run goes on"
-        )
-    for other in found.elsewhere:
-        remark(f"run {other[:SHORT]} has one too: `batchflow reconcile {other[:SHORT]}`")
-    if found.next:
-        remark(f"{styled('next:', BOLD)}  `{found.next}` goes on with the run")
+    for one in found.watched:
+        remark(one.sentence)
 
 
 def _code(found: Reconciled) -> Exit:

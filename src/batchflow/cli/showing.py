@@ -26,7 +26,7 @@ from batchflow.model.state import Run
 from batchflow.ports.blobs import BlobStore
 from batchflow.ports.provider import Provider
 from batchflow.ports.state import StateStore
-from batchflow.reports.housekeeping import refuse_cleared
+from batchflow.reports.housekeeping import cleared, refuse_cleared
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, find_run
 from batchflow.reports.shown import shown
@@ -41,19 +41,28 @@ async def show(key: str, *, wanted: str, json: bool, state: Path | None) -> Exit
     place = found(state)
     loaded: dict[str, Plugins] = {}
     async with opened_objects(place) as blobs, opened_store(place, looking=True) as store:
-        looked = 0
+        looked, gone = 0, list[Run]()
         async for run in _runs(store, wanted):
             looked += 1
+            if not wanted and await cleared(store, run) is not None:
+                gone.append(run)
+                continue
             plugins = loaded[run.file] = loaded.get(run.file) or plugins_for(moved_to(Path(run.file), place))
             trail = await _tracker(store, blobs, plugins, run).follow(run, key)
             if trail is not None:
                 facts(trail) if json else to_stdout(*_told(trail))
                 return Exit.DELIVERED
-    where = f"run {wanted}" if wanted else count(looked, "run")
+    where = f"run {wanted}" if wanted else count(looked - len(gone), "run")
+    unseen = f"; what was in {_named(gone)} was removed by `batchflow gc`" if gone else ""
     raise UserError(
-        f"no record has the key `{key}` in {where}",
+        f"no record has the key `{key}` in {where}{unseen}",
         hint="keys are compared letter by letter; `batchflow results` lists those that were delivered",
     )
+
+
+def _named(runs: list[Run]) -> str:
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    return f"run {runs[0].id[:SHORT]}{more}"
 
 
 async def _runs(store: StateStore, wanted: str) -> AsyncGenerator[Run]:

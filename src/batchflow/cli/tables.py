@@ -62,7 +62,8 @@ def report_table(report: RunReport) -> RenderableType:
     table.add_column()
     for name, value in _rows(report):
         table.add_row(name, value)
-    return Group(Text(), _head(report.run), table, *_remarks(report.run))
+    watched = (Text(f"{report.run.short}: {one.sentence}") for one in report.watched)
+    return Group(Text(), _head(report.run), table, *_remarks(report.run), *watched)
 
 
 def grid(rows: list[tuple[str, str]]) -> RenderableType:

@@ -75,3 +75,8 @@ def changed(run: Run, what: str, books: Mapping[str, int]) -> errors.RunRefused:
     text = f"the job was changed in the middle of run {run.id} ({run.state})"
     hint = f"undo the change and run again to finish it; `batchflow cancel {run.id[:16]}` ends it; `--new` {again}"
     return errors.RunRefused(text, hint=hint)
+
+
+def not_replayed(run: Run, error: errors.SinkError) -> str:
+    """Say that a run is as it was where a sink of it could not be opened, and what to type when that is mended."""
+    return f"{error.hint or 'mend that'}; then type the same `batchflow replay` again: run {run.id[:16]} is {run.state}, as before"

@@ -16,8 +16,8 @@ from batchflow.stages.overlap import Written, covers_of, needed_in, overlaps, ta
 from batchflow.stages.wall import of_job
 
 
-async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: bool) -> list[Outlet]:
-    """Open every sink before any money is spent; none where one would write over what is needed."""
+async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: bool, anew: str = "") -> list[Outlet]:
+    """Open every sink before any money is spent, the one called `anew` as in a new run; none that would write over what is needed."""
     refusals = await _overlaps(kit, folder)
     if not bear and (wrong := next(filter(None, refusals), None)):
         raise wrong
@@ -27,12 +27,12 @@ async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: boo
             opened.append(replace(outlet, sink=Unready(outlet.sink, refusal)))
             continue
         last = await kit.store.get(LastReceipt, f"{kit.run}/{outlet.name}")
-        fresh = last is None or last.receipt is None
-        context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=fresh)
+        known = last.receipt if last is not None and outlet.name != anew else None
+        context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=known is None)
         sink, within = outlet.sink, kit.parts.rules.plugin_timeout
         stack.push_async_callback(partial(let_go, sink, "when it was closed", sink.close, within=within))
         try:
-            make_ready = partial(sink.open, context, last.receipt if last else None)
+            make_ready = partial(sink.open, context, known)
             await asked(sink, "when it was opened", make_ready, within=within, where=where_of(sink))
         except (errors.SinkError, errors.PluginError) as error:
             if bear:

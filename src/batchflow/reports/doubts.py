@@ -8,7 +8,7 @@ from batchflow.machine.ruling import DOUBTFUL, at_most
 from batchflow.model.errors import RunRefused
 from batchflow.model.money import DOLLAR
 from batchflow.model.remote import RemoteBatch
-from batchflow.model.state import Batch, BatchState, Binding, Intent, IntentState, Remote, Run
+from batchflow.model.state import Batch, BatchState, Binding, Intent, Remote, Run
 from batchflow.ports.state import StateStore
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
@@ -114,12 +114,6 @@ async def doubtful_runs(store: StateStore) -> list[Run]:
     """List the runs that have a batch in doubt or held, the newest first."""
     ids = {batch.run async for batch in every(store, Batch, {"state": UNCLEAR})}
     return [run for id in sorted(ids, reverse=True) if (run := await store.get(Run, id)) is not None]
-
-
-async def is_watched(store: StateStore, run: Run, *, now: float) -> bool:
-    """Tell whether a call of a run is thought to have made nothing, and may still turn out to have made a batch."""
-    absent = every(store, Intent, {"run": run.id, "state": IntentState.ABSENT})
-    return any([call.watch_until is not None and call.watch_until > now async for call in absent])
 
 
 def _unsure(intent: Intent | None, here: Binding | None) -> bool:

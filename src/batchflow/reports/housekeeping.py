@@ -7,9 +7,9 @@ import msgspec
 from batchflow.model.errors import RunRefused
 from batchflow.model.state import Batch, Event, Run, RunState
 from batchflow.ports.state import StateStore
-from batchflow.reports.doubts import is_watched
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
+from batchflow.reports.watched import is_watched
 
 CLEARED = "run.cleared"
 """The event that says that a run's payloads were removed."""

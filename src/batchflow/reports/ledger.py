@@ -11,6 +11,7 @@ from batchflow.ports.state import StateStore
 from batchflow.reports.paging import every
 from batchflow.reports.runs import RunFacts, facts
 from batchflow.reports.shown import shown
+from batchflow.reports.watched import Watched, watched
 from batchflow.stages.reject import LANE
 
 
@@ -41,9 +42,11 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     processing: Times | None
     sinks: tuple[str, ...]
     """Where the results are, as the job file says."""
+    watched: tuple[Watched, ...]
+    """Lost calls that are thought to have made nothing, and may still turn out to have made a batch."""
 
 
-async def report(store: StateStore, run: Run) -> RunReport:
+async def report(store: StateStore, run: Run, *, now: float) -> RunReport:
     """Gather everything about one run."""
     found = await facts(store, run)
     setbacks = [one async for one in every(store, Setback, {"run": run.id})]
@@ -55,6 +58,7 @@ async def report(store: StateStore, run: Run) -> RunReport:
         dead=_tallies(one for one in setbacks if one.decision is Decision.DEAD),
         processing=times(duration for batch in ended if (duration := lasted(batch)) is not None),
         sinks=tuple(sink.where for sink in shown(run.summary).sinks),
+        watched=tuple(await watched(store, run, now=now)),
     )
 
 

@@ -9,6 +9,7 @@ from batchflow.reports.doubts import doubts
 from batchflow.reports.findings import Finding, Grade
 from batchflow.reports.paging import every
 from batchflow.reports.runs import SHORT, instant
+from batchflow.reports.watched import watched
 
 UNMOVED = (BatchState.SUBMITTING, BatchState.DRAFTED, BatchState.RUNNING, BatchState.CANCELING, BatchState.ENDED)
 """States of batches that tell by their `why` what keeps them there."""
@@ -46,9 +47,17 @@ async def stuck(
     async for part in every(store, Delivery, {"run": run.id, "state": UNDELIVERED}):
         if found := _part(run, part):
             yield found
+    async for found in _pending(store, run, driver=driver, now=now):
+        yield found
+
+
+async def _pending(store: StateStore, run: Run, *, driver: Lease | None, now: float) -> AsyncGenerator[Finding]:
+    """Find what somebody asked for and nobody has done, and what may still turn up."""
     for wish in await store.find(Wish, {"run": run.id, "done_at": None}):
         if now - wish.at > UNHEARD:
             yield _unheard(run, wish, driver)
+    for one in await watched(store, run, now=now):
+        yield Finding(grade=Grade.PASSES, run=run.id, subject=one.batch, sentence=one.sentence)
 
 
 def _left_behind(run: Run, dead: Lease) -> Finding:

@@ -76,7 +76,7 @@ async def test_the_report_names_the_sink_the_row_and_the_reason(bench, path):
     execute(path, REFUSING)
     run = (await bench.run(job(bench, path))).run
     async with bench.flow() as flow:
-        found = await reported(flow.store, run)
+        found = await reported(flow.store, run, now=0.0)
         (worry,) = found.run.worries
         good = [row.key async for rows in flow.results(run, job(bench, path)) for row in rows]
         dead = [row async for rows in flow.results(run, job(bench, path), on="dead") for row in rows]

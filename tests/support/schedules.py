@@ -324,7 +324,7 @@ class Schedule:
     async def _say_absent(self):
         held = await self.store.find(Batch, {"state": BatchState.HELD})
         rulings = [Absent(batch.id, batch.token) for batch in held if NOTHING_TOLD not in batch.why]
-        self._misruled |= {ruling.batch for ruling in rulings}
+        self._misruled |= {ruling.token for ruling in rulings}
         if rulings:
             await self._wish(RULE, {"rulings": msgspec.to_builtins(rulings)})
 
@@ -454,8 +454,9 @@ class Schedule:
         mine = [batch for batch in mine if token_of(batch.requests[0].custom_id) not in self._given_up]
         facts = await self.store.find(Remote, {})
         assert {batch.id for batch in mine} == {fact.id for fact in facts}, "paid for what nobody knows of"
+        certain = Counter(fact.batch for fact in facts if fact.token not in self._misruled)
+        assert all(times == 1 for times in certain.values()), "paid twice"
         sent = Counter(fact.batch for fact in facts)
-        assert all(times == 1 for id, times in sent.items() if id not in self._misruled), "paid twice"
         batches = await self.store.find(Batch, {"run": run.id})
         assert sum(len(batch.requests) for batch in mine) == sum(b.count * sent[b.id] for b in batches)
         assert all(batch.cancel_at is None for batch in self.server.shelf if batch.fate.foreign), "canceled another's"

@@ -1,5 +1,6 @@
 """Plugins of a job file, as the command line sees them: found, contained, listed, checked, kept out."""
 
+import json
 import re
 
 import pytest
@@ -84,6 +85,16 @@ def test_a_file_that_cannot_be_imported_stops_only_the_job_that_needs_it(shop, h
     assert shop.asked == 0
     assert shop("run", "plain").code == Exit.DELIVERED
     assert len(shop.lines("2.jsonl")) == 4
+
+
+def test_what_a_plugin_prints_while_it_is_loaded_is_in_no_json(shop, house):
+    chatty = LAKE.replace("@hookimpl\n", "print('imported')\n@hookimpl\n") + "    print('asked')\n"
+    house(house=chatty)
+    listed = shop("plugin", "list", "--json")
+    assert json.loads(listed.out)
+    assert listed.err.count("imported") == listed.err.count("asked") == 1
+    assert json.loads(shop("validate", "--json").out)["ok"]
+    assert json.loads(shop("schema").out)
 
 
 FACTORY = "    return Lake()"

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import xxhash
 
-from batchflow.builtin.stores.folders import make_folders, private_folder, sync_folder
+from batchflow.builtin.disk import sync_folder, write_all
+from batchflow.builtin.stores.folders import make_folders, private_folder
 from batchflow.model.blob import Blob
 from batchflow.model.errors import Bug
 
@@ -34,7 +35,7 @@ class Draft:
             raise Bug(f"The object {self._name} is finished and cannot change any more.")
         if self._file is None:
             self._file = self._begin()
-        _write_all(self._file, data)
+        write_all(self._file, data)
         self._check.update(data)
         self._size += len(data)
 
@@ -92,9 +93,3 @@ def _remove_if_dead(draft: Path) -> None:
             draft.unlink()
         finally:
             os.close(file)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]

@@ -16,6 +16,8 @@ from batchflow.model.errors import Bug
 UNFINISHED = "~unfinished"
 """The folder of drafts. The tilde keeps it out of the reach of objects' names."""
 
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+
 
 class Draft:
     """One object on its way to its name. Its file is made when there is something to put in it."""
@@ -45,8 +47,11 @@ class Draft:
         assert self._file is not None  # append saw to it
         os.fsync(self._file)
         target = self._root / self._name
-        make_folders(target.parent)
-        self._aside.rename(target)
+        try:
+            self._aside.rename(target)
+        except FileNotFoundError:
+            make_folders(target.parent)
+            self._aside.rename(target)
         self._finished = True
         self._let_go()
         sync_folder(target.parent)
@@ -64,9 +69,12 @@ class Draft:
             self._aside.unlink(missing_ok=True)
 
     def _begin(self) -> int:
-        private_folder(self._aside.parent)
         while True:
-            file = os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                file = os.open(self._aside, _NEW, 0o600)
+            except FileNotFoundError:
+                private_folder(self._aside.parent)
+                file = os.open(self._aside, _NEW, 0o600)
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file).st_nlink:
                 return file

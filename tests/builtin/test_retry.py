@@ -126,6 +126,7 @@ def test_words_have_the_last_say() -> None:
     ("setting", "complaint"),
     [
         ({"attempts": 0}, "at least 1"),
+        ({"attempts": 21}, "at most 20"),
         ({"words": {"overladed": "dead"}}, "did you mean 'overloaded'"),
         ({"words": {"no_credit": "dead"}}, "always pauses"),
         ({"words": {"unauthorized": "again"}}, "always pauses"),

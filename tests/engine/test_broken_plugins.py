@@ -19,6 +19,7 @@ from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.rules import BatchRules
 from batchflow.model.state import RunState
 from batchflow.plugin import Bad, GiveUp, Page, Pause, Record, Retry, Written
+from batchflow.ports.retry import MOST_ATTEMPTS
 
 TIMEOUT = 30.0
 ROWS = 20
@@ -138,8 +139,44 @@ def says_one_text(*_):
     return Bad("not so good")
 
 
+def calls_it_another_row(result):
+    return msgspec.structs.replace(result, key="same")
+
+
+def makes_it_cheaper(result):
+    result.cost = -5
+    return result
+
+
+def says_a_number(result):
+    return msgspec.structs.replace(result, text=7)
+
+
 def waits_backwards(*_):
     return Retry(after=-5)
+
+
+def waits_for_ever(*_):
+    return Retry(after=1e9)
+
+
+class Mute(Exception):
+    """An error whose own text cannot be had."""
+
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+def raises_what_has_no_text(*_):
+    raise Mute
+
+
+def exits_plainly(*_):
+    raise SystemExit(0)
+
+
+def names_by_number(*_):
+    yield Page([Record(7, {"text": "a"}, "row 1")], {"at": 1})
 
 
 def pauses_without_a_word(*_):
@@ -162,8 +199,12 @@ BROKEN = [
     ),
     ("read", gives_no_place),
     ("read", gives_a_place_that_cannot_be_kept),
-    ("check", says_one_text),
+    ("read", names_by_number),
+    *(("check", way) for way in (says_one_text, calls_it_another_row, makes_it_cheaper, says_a_number)),
+    *((name, raises_what_has_no_text) for name in ("read", "build", "check", "decide")),
     ("decide", waits_backwards),
+    ("decide", waits_for_ever),
+    ("decide", exits_plainly),
     ("decide", pauses_without_a_word),
     ("write", refuses_in_one_text),
     ("write", gives_nonsense),
@@ -249,6 +290,24 @@ async def test_the_other_job_finishes_and_the_message_names_the_culprit(bench, b
     assert report is None or report.run.state is RunState.PAUSED
     assert "Culprit" in words, words
     assert said["broken"][0] is not None or words.startswith("job broken: ")
+
+
+async def test_a_policy_that_never_gives_up_does_not_pay_for_ever(bench):
+    bench.simulate("row:50%:invalid,times=null")
+    policy = type("Tireless", (), {"decide": lambda self, failure: Retry()})()
+    report = await bench.run(bench.job(10, retry=policy))
+    good, dead = report.books["delivered"], report.books["dead"]
+    assert report.run.state is RunState.DONE
+    assert dead > 0
+    assert bench.sim.stats()["requests_accepted"] == good + dead * MOST_ATTEMPTS
+
+
+async def test_a_sink_whose_promise_nobody_knows_is_not_believed(bench):
+    bench.simulate()
+    parts = type("Culprit", (Whole,), {"promise": "exactly_once"})()
+    with pytest.raises(PluginError, match=r"^job job: .*Culprit gave 'exactly_once'.* as its promise.*at_least_once"):
+        await bench.run(bench.job(3, sinks=[To(sink=parts, name="lake")]))
+    assert bench.sim.stats()["requests_accepted"] == 0
 
 
 @pytest.mark.parametrize("way", [raises_plainly, gives_nonsense_plainly])

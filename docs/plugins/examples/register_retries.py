@@ -1,4 +1,4 @@
-"""A policy that looks at carried columns, and leaves the rest to the standard one. In a job file: `retry: {type: by_tenant}`, with `carry: [tenant]`."""
+"""A policy that looks at carried columns, and leaves the rest to the standard one. In a job file: `retry: {type: by_tenant}`, with `carry: [tenant]` in the job's `source`."""
 
 from batchflow import Plugins
 from batchflow.plugin import Failure, GiveUp, Pause, Register, Retry, Verdict, Word, hookimpl, standard

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from batchflow.model.units import Doc, Seconds
 from batchflow.model.words import BILLED, Word
-from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry, Verdict
+from batchflow.ports.retry import MOST_ATTEMPTS, Accept, Failure, GiveUp, Pause, Retry, Verdict
 
 Ruling: TypeAlias = Literal["again", "dead", "deliver", "pause"]
 
@@ -61,7 +61,7 @@ PAUSES: Mapping[Word, str] = {
 
 def standard(
     *,
-    attempts: Annotated[int, Doc("How often a row is asked at most, the first time included.")] = 3,
+    attempts: Annotated[int, Doc("How often a row is asked at most, the first time included: 1 to 20.")] = 3,
     wait: Annotated[
         Seconds,
         Doc(
@@ -82,6 +82,8 @@ def standard(
     """Asks again where that can help, pauses where nothing would, and gives up on the rest."""
     if attempts < 1:
         raise ValueError(f"attempts counts the first one too, so it is at least 1, not {attempts}")
+    if attempts > MOST_ATTEMPTS:
+        raise ValueError(f"attempts is at most {MOST_ATTEMPTS}, not {attempts}: each may be paid for")
     larger = _larger(truncated) if isinstance(truncated, dict) else {}
     rulings: dict[Word, Ruling] = {
         **DEFAULTS,

@@ -111,7 +111,7 @@ def _asks_for(step: str) -> str:
 def unexpected(name: str, error: Exception) -> errors.Bug:
     """Own up to an error that nobody has a place for."""
     bug = errors.Bug(
-        f"the step `{name}` met an error that nobody expected ({type(error).__name__}: {error}). What was committed is kept",
+        f"the step `{name}` met an error that nobody expected ({errors.spoken(error)}). What was committed is kept",
         hint="please report it; then run the same command again: it goes on from what was committed",
     )
     bug.__cause__ = error

@@ -4,16 +4,17 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from batchflow.engine.unready import Unready
 from batchflow.model import errors
 from batchflow.model.state import Delivery, DeliveryState, Run
 from batchflow.model.state import Outlet as LastReceipt
-from batchflow.ports.sink import SinkContext
+from batchflow.ports.sink import Promise, SinkContext
 from batchflow.stages.asked import asked, let_go, where_of
 from batchflow.stages.kit import Kit, Outlet
 from batchflow.stages.overlap import Written, covers_of, needed_in, overlaps, targets_of
-from batchflow.stages.wall import of_job
+from batchflow.stages.wall import misgiven, of_job
 
 
 async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: bool, anew: str = "") -> list[Outlet]:
@@ -30,6 +31,8 @@ async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: boo
         known = last.receipt if last is not None and outlet.name != anew else None
         context = SinkContext(run=kit.run, job=kit.parts.name, sink=outlet.name, fresh=known is None)
         sink, within = outlet.sink, kit.parts.rules.plugin_timeout
+        if sink.promise not in get_args(Promise):
+            raise of_job(kit.parts.name, misgiven(sink, "as its promise", sink.promise, f"one of {get_args(Promise)}"))
         stack.push_async_callback(partial(let_go, sink, "when it was closed", sink.close, within=within))
         try:
             make_ready = partial(sink.open, context, known)

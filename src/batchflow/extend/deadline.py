@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from batchflow.extend.quantities import seconds
+from batchflow.model.errors import spoken
 
 T = TypeVar("T")
 _log = logging.getLogger("batchflow")
@@ -88,12 +89,8 @@ def missed(who: str) -> Generator[None]:
 
 
 def told(error: BaseException) -> str:
-    """Say an error of a plugin by its name and its text, where that can be had: making it is code of the plugin, too."""
-    try:
-        text = str(error)
-    except Exception as failed:  # noqa: BLE001 - whatever it is, it must not hide whose error this was
-        text = f"(its text cannot be had: {type(failed).__name__})"
-    return text if isinstance(error, Hung | Quit) else f"{type(error).__name__}: {text}"
+    """Say an error of a plugin; `Hung` and `Quit` are ours, and their text says all."""
+    return str(error) if isinstance(error, Hung | Quit) else spoken(error)
 
 
 def _done(work: Callable[[], T]) -> T:

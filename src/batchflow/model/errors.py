@@ -273,3 +273,11 @@ class Bug(BatchflowError):
 
 class IllegalTransition(Bug):
     """An event came to a state that has no such arrow."""
+
+
+def spoken(error: BaseException) -> str:
+    """Say an error by its name and its text, where that can be had: to make the text of another's error is code of theirs, too."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as failed:  # noqa: BLE001 - whatever it is, it must not hide whose error this was
+        return f"{type(error).__name__}: (its text cannot be had: {type(failed).__name__})"

@@ -6,6 +6,11 @@ import msgspec
 
 from batchflow.model.words import Word
 
+MOST_ATTEMPTS = 20
+"""Times a row is asked at most, whatever a policy says: each may be paid for. The last failure makes it a dead letter."""
+LONGEST = 30 * 24 * 3600
+"""Seconds a row may wait before it is asked for again."""
+
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """One row's bad news. `carried` are the record's carried columns, so that a policy can differ by tenant."""
@@ -24,9 +29,9 @@ class Retry(msgspec.Struct, frozen=True):
     change: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        """Refuse a wait that is over before it begins, where it is made."""
-        if isinstance(self.after, int | float) and self.after < 0:  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
-            raise ValueError(f"nobody can wait {self.after:g} s: `after` is no less than nothing")
+        """Refuse a wait that is over before it begins, or that nobody lives to see the end of, where it is made."""
+        if isinstance(self.after, int | float) and not 0 <= self.after <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise ValueError(f"nobody waits {self.after:g} s: `after` is 0 to {LONGEST:,} s, which are 30 days")
 
 
 class GiveUp(msgspec.Struct, frozen=True):
@@ -53,7 +58,10 @@ Verdict: TypeAlias = Retry | GiveUp | Accept | Pause
 
 @runtime_checkable
 class RetryPolicy(Protocol):
-    """Decides per failed row. Pure: the same failure gets the same verdict, for it may be asked twice."""
+    """Decides per failed row. Pure: the same failure gets the same verdict, for it may be asked twice.
+
+    A row is asked twenty times at most, whatever is decided, and waits thirty days at most.
+    """
 
     def decide(self, failure: Failure) -> Verdict:
         """Decides what becomes of one failed row."""

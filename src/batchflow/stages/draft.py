@@ -330,8 +330,12 @@ class Reader:
         """Ask which items are passed over."""
         try:
             doubles = self._seen.add([item.key for item in items], self._place)
-        except UnicodeEncodeError:
-            encode_rows([Row(item.key, item.origin) for item in items], self._kit.parts.source)  # names the culprit
+        except (UnicodeEncodeError, AttributeError):
+            source = self._kit.parts.source
+            for item in items:
+                if not isinstance(item.key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+                    raise misgiven(source, f"as the key of a record ({item.origin})", item.key, "a text") from None
+            encode_rows([Row(item.key, item.origin) for item in items], source)  # names the culprit
             raise
         self._place += len(items)
         return doubles

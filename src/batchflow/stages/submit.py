@@ -195,7 +195,7 @@ async def _send(kit: Kit, intent: Intent, lookout: Lookout) -> None:
     except (errors.StoreError, errors.Bug) as error:
         await _take_back(kit, batch, intent, error)
     except Exception as error:
-        await doubt(kit, batch, f"the call broke down ({error})")
+        await doubt(kit, batch, f"the call broke down ({errors.spoken(error)})")
         raise blame(kit.provider, f"while it submitted batch {batch.id}", error) from error
     else:
         with anyio.CancelScope(shield=True):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from batchflow.model.result import Bad, Result
 from batchflow.model.state import Batch, Decision, Setback
 from batchflow.model.words import BILLED, Word
 from batchflow.ports.check import Check
-from batchflow.ports.retry import Accept, Failure, GiveUp, Pause, Retry
+from batchflow.ports.retry import MOST_ATTEMPTS, Accept, Failure, GiveUp, Pause, Retry
 from batchflow.stages.kit import Kit
 from batchflow.stages.wall import blame, misgiven, wall
 
@@ -66,6 +67,8 @@ class Verdicts:
             case Retry() if not _is_sound(verdict):
                 wanted = "a `Retry` whose `after` is a number of seconds and whose `change` is a map of JSON"
                 raise misgiven(policy, doing, verdict, wanted)
+            case Retry() if result.attempt >= MOST_ATTEMPTS:
+                self._join(result, Decision.DEAD, {}, 0.0)
             case Retry(after=after, change=change):
                 # The validator's words differ from row to row: they are found again when the rows are packed.
                 shared: dict[str, Any] = {**change, SAY: []} if SAY in change else change
@@ -137,6 +140,7 @@ def _is_sound(verdict: Retry) -> bool:
 def examine(result: Result, checks: Sequence[Check]) -> Result:
     """Pass a good row through the job's checks; the first that says no gives it its word."""
     for check in checks:
+        identity = _identity(result)
         try:
             verdict = check.check(result)
         except Exception as error:
@@ -144,6 +148,13 @@ def examine(result: Result, checks: Sequence[Check]) -> Result:
         if isinstance(verdict, Bad):
             return msgspec.structs.replace(result, word=verdict.word, error="\n".join(verdict.reasons))
         if not isinstance(verdict, Result):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
-            raise misgiven(check, f"on record {result.key!r}", verdict, "the `Result`, or a `Bad` that says why not")
+            raise misgiven(check, f"on record {identity[0]!r}", verdict, "the `Result`, or a `Bad` that says why not")
+        if (found := _identity(verdict)) != identity or not isinstance(verdict.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            wanted = f"the same row ({identity}): it may replace `word`, `text` and `output`, a text by a text"
+            raise misgiven(check, f"on record {identity[0]!r}", (*found, verdict.text), wanted)
         result = verdict
     return result
+
+
+_identity = attrgetter("key", "attempt", "batch", "row", "origin", "cost", "list_cost")
+"""What a row is, and what it cost: not for a check to say."""

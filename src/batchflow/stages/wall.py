@@ -12,7 +12,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any, cast
 
-from batchflow.model.errors import BatchflowError, PluginError, PluginRaised
+from batchflow.model.errors import BatchflowError, PluginError, PluginRaised, spoken
 
 FILES = "batchflow_files_"
 """How the names of modules begin that are plugin files (`extend.files`): nobody wrote that name, and nobody knows it."""
@@ -60,7 +60,7 @@ def shown(file: str | None) -> str:
 
 def blame(part: object, doing: str, error: BaseException) -> PluginRaised:
     """Lay an unexpected error at the door of the part that raised it."""
-    return PluginRaised(f"{named(part)} failed {doing}: {type(error).__name__}: {error}", hint=MEND)
+    return PluginRaised(f"{named(part)} failed {doing}: {spoken(error)}", hint=MEND)
 
 
 def misgiven(part: object, doing: str, given: object, wanted: str) -> PluginError:
@@ -87,10 +87,13 @@ def raised_in(error: BaseException, parts: Iterable[object]) -> object | None:
 
 @contextmanager
 def wall(part: object, doing: str) -> Generator[None]:
-    """Let our own errors pass, and name the part that raised any other. For calls per chunk, not per record."""
+    """Let our own errors pass, and name the part that raised any other. For calls per chunk, not per record.
+
+    Code of others that wants to end the process has failed, too: it would end the other jobs with it.
+    """
     try:
         yield
     except BatchflowError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise blame(part, doing, error) from error

@@ -110,7 +110,7 @@ class S3Sink:
         key = whole_in(folder, format) if self._style.one else key_of(folder, "RUN", "PART", format)
         return (Target(str(self._place), like=self._place.url(key), server=self._server),)
 
-    async def open(self, context: SinkContext, last: Receipt | None) -> None:
+    async def open(self, context: SinkContext, last: Receipt | None) -> None:  # noqa: ARG002 - the bucket says more
         self._context = context
         self._folder = folder_in(folder_of(self._place.prefix, context.run), context.sink)
         self._anew = context.fresh

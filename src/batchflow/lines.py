@@ -15,12 +15,12 @@ called in threads: one on a network asks its event loop from there (`anyio.from_
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from batchflow.builtin.disk import sync_folder
 from batchflow.builtin.sinks.diagnosis import SAFE, cannot_write
 from batchflow.builtin.sinks.fields import Column, Fields, compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, Cells, CsvLines, JsonLines, Lines
 from batchflow.builtin.sinks.names import spelled
 from batchflow.builtin.sinks.receipt import known
-from batchflow.builtin.sinks.redo import sync_folder
 from batchflow.builtin.sources.csv import Csv, dialect
 from batchflow.builtin.sources.encoding import UTF8, checked
 from batchflow.builtin.sources.jsonl import Jsonl

@@ -77,3 +77,10 @@ def test_to_bring_results_again_imports_no_client(shop):
 def test_every_verb_says_what_it_is_for():
     for _, _, sentence in VERBS:
         assert sentence.endswith(".")
+
+
+def test_what_ends_with_the_process_is_not_gone_through_for_cycles(tmp_path):
+    program = "import atexit, gc; from batchflow.cli import main; atexit.register(lambda: print(gc.get_freeze_count())); main()"
+    words = [sys.executable, "-c", program, "--version"]
+    done = subprocess.run(words, cwd=tmp_path, env={}, capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) > 1000

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from schedules import Schedule
 from virtual import no_threads
 
-from batchflow.engine import driver
+from batchflow.engine import driver, nap
 from batchflow.machine import cadence
 from batchflow.model.words import Word
 
@@ -232,8 +232,12 @@ def tell(schedules, number):
         suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
     )  # fmt: skip
     # Everybody looks round less often than in real time, for most of a schedule is waiting, and each look costs a millisecond.
-    seldom = patch.multiple(driver, LISTEN=30.0, IDLE=2.0), patch.object(cadence, "QUICKEST", 6.0)
-    with no_threads(), seldom[0], seldom[1]:
+    seldom = (
+        patch.object(nap, "LISTEN", 30.0),
+        patch.object(driver, "IDLE", 2.0),
+        patch.object(cadence, "QUICKEST", 6.0),
+    )
+    with no_threads(), seldom[0], seldom[1], seldom[2]:
         run_state_machine_as_test(seed(number)(Story), settings=rules, _min_steps=STEPS)
 
 

@@ -16,7 +16,7 @@ import aiosqlite.core
 import anyio
 from anyio._backends._asyncio import AsyncIOBackend
 
-from batchflow.engine import driver
+from batchflow.engine import nap
 from batchflow.sim import Simulator
 from batchflow.sim.clock import SimClock
 from batchflow.sim.http import Api
@@ -125,7 +125,7 @@ def seen_at_work():
         patch.object(Lane, "run", in_lane),
         patch.object(AsyncIOBackend, "run_sync_in_worker_thread", classmethod(in_thread)),
         patch.object(aiosqlite.core, "SimpleQueue", _Queue),
-        patch.object(driver, "LISTEN", 10.0),
+        patch.object(nap, "LISTEN", 10.0),
     ):
         yield
 

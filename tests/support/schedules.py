@@ -213,7 +213,7 @@ class Schedule:
         self._patches = ExitStack()
         for where, name, put in (
             (ids, "time", SimpleNamespace(time_ns=lambda: int(self.clock.now() * 1e9))),
-            (ids, "secrets", SimpleNamespace(randbits=dice.getrandbits, choice=dice.choice)),
+            (ids, "secrets", SimpleNamespace(randbits=dice.getrandbits, token_bytes=dice.randbytes)),
             (app, "random", dice),
         ):
             self._patches.enter_context(patch.object(where, name, put))

@@ -14,7 +14,7 @@ from batchflow.cli.exits import Exit, exit_of
 from batchflow.cli.opening import Opened
 from batchflow.cli.process import come_to_an_end, settle_in
 from batchflow.cli.progress.screen import Screen, follow, look, screen
-from batchflow.engine.driver import unexpected
+from batchflow.engine.mishaps import unexpected
 from batchflow.model.errors import BatchflowError, SinkError
 from batchflow.model.state import RunState
 from batchflow.model.words import Word

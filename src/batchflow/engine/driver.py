@@ -15,14 +15,13 @@ import msgspec
 from anyio.abc import TaskGroup
 
 from batchflow.engine.lease import DriverLease
-from batchflow.engine.trouble import Trouble
+from batchflow.engine.mishaps import Mishaps
+from batchflow.engine.nap import nap
 from batchflow.engine.watchdog import Watchdog
-from batchflow.machine.batch import RESERVING
-from batchflow.machine.run import BY_OPERATOR, LIVE, Broke, CancelWished
+from batchflow.machine.run import BY_OPERATOR, LIVE, CancelWished
 from batchflow.model import errors
 from batchflow.model.change import Put
 from batchflow.model.state import Batch, BatchState, Delivery, Due, Outlook, Run, RunState, Wish
-from batchflow.model.words import Word
 from batchflow.ports.clock import Clock
 from batchflow.stages.cancel import cancel_waiting
 from batchflow.stages.close import MOVING_STATES, at_rest, close
@@ -38,16 +37,13 @@ from batchflow.stages.repack import ready, repack
 from batchflow.stages.resolve import resolve
 from batchflow.stages.rule import VERB as RULE
 from batchflow.stages.rule import answer
-from batchflow.stages.submit import pause, submit
-from batchflow.stages.wall import blame, of_job, raised_in
+from batchflow.stages.submit import submit
 
 Work: TypeAlias = Callable[[], Awaitable[object]]
 
 READ_AHEAD = 2
 """Drafted batches that may wait to be sent: reading further would only fill the disk."""
 SUBMITS = 2
-LISTEN = 0.5
-"""How often wishes typed elsewhere are looked for."""
 IDLE = 0.25
 LONGEST = 5.0
 """How long to wait, at first and at most, where something is due that cannot begin: what frees it rings the bell."""
@@ -82,7 +78,7 @@ class Driver:
         self._stopping = False
         self._leave_at = None if wait is None else clock.boot() + wait
         self._failure: errors.BatchflowError | None = None
-        self._trouble = Trouble(kit.parts.rules.submit.patience)
+        self._mishaps = Mishaps(kit, clock, lease, fail=self._fail, stick=self._stick)
         self._lookout = Lookout()
         self._hurry = wait is not None
         """Look at once, not when the next look is due: a cancellation should reach the provider, or somebody will not wait."""
@@ -112,7 +108,7 @@ class Driver:
 
     async def _drive(self) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._lease.keep, self._lost)
+            tasks.start_soon(self._lease.keep, self._fail)
             try:
                 while await self._round(tasks):
                     pass
@@ -121,13 +117,13 @@ class Driver:
             await self._finish()
             tasks.cancel_scope.cancel()
 
-    def _lost(self, error: errors.Locked) -> None:
-        self._fail(error)
-
     def _fail(self, error: errors.BatchflowError) -> None:
         """Begin nothing more; the first thing that went wrong is what is told."""
         self._failure = self._failure or error
         self.stop()
+
+    def _stick(self, why: str) -> None:
+        self._stuck = why
 
     async def _finish(self) -> None:
         """Let the steps in hand come to their ends: each leaves the store as it should be."""
@@ -154,33 +150,20 @@ class Driver:
             ):
                 return False
         except (errors.Stale, errors.IllegalTransition) as error:
-            await self._outdated(error)
+            await self._mishaps.outdated(error)
         self._idle = 0 if started else self._idle + 1
         if not started:
-            await self._nap()
+            await nap(self._kit, self._clock, self._bell, self._rest())
         return True
 
     async def _write_down_what_blocked(self) -> None:
         while self._watchdog.found:
             await self._kit.commit(self._kit.event("loop.blocked", self._kit.run, self._watchdog.found.pop(0)))
 
-    async def _outdated(self, error: errors.BatchflowError) -> None:
-        """Look again, since somebody else was quicker; one whose lease is not held is told so at once."""
-        if isinstance(error, errors.Stale) and not error.subject:
-            await self._lease.renew(self._lost)
-
-    async def _nap(self) -> None:
-        """Sleep until a step is done, something is due, or an operator wishes something."""
-        rest = self._rest()
-        async with anyio.create_task_group() as nap:
-            nap.start_soon(self._alarm, rest, nap.cancel_scope)
-            await self._bell.wait()
-            nap.cancel_scope.cancel()
-
     def _rest(self) -> float:
         """Say how long nothing can begin by itself, as far as can be known."""
         now = self._clock.now()
-        waits = [self._trouble.not_before - now, self._next_look - now]
+        waits = [self._mishaps.not_before - now, self._next_look - now]
         if self._reader is not None:
             waits.append(self._reader.resting_until - now)
         if self._leave_at is not None:
@@ -190,25 +173,6 @@ class Driver:
         if self._next_wake is None or self._next_wake <= now:
             waits.append(min(IDLE * 2 ** min(self._idle - 1, 10), LONGEST))
         return min(wait for wait in waits if wait > 0)
-
-    async def _alarm(self, left: float, scope: anyio.CancelScope) -> None:
-        """Wake the loop at its time, or sooner for a wish: one small question instead of a whole round.
-
-        No timer counts the time for which a machine is suspended; the boot clock does.
-        """
-        until = self._clock.boot() + left
-        while left > 0 and self._clock.boot() < until:
-            await self._clock.sleep(min(left, LISTEN))
-            left -= LISTEN
-            if left > 0 and await self._is_wanted():
-                break
-        scope.cancel()
-
-    async def _is_wanted(self) -> bool:
-        try:
-            return bool(await self._kit.store.find(Wish, {"run": self._kit.run, "done_at": None}, limit=1))
-        except errors.BatchflowError:
-            return True  # the next round meets the same trouble, and knows what to do about it
 
     async def _obey(self, tasks: TaskGroup) -> tuple[Run, Outlook]:
         """Look, do what operators asked for, and note when this process has waited long enough."""
@@ -259,7 +223,7 @@ class Driver:
 
     async def _has_come_home(self, seen: Outlook, now: float) -> bool:
         """Tell whether answers wait that could be fetched or delivered now."""
-        if now >= self._trouble.not_before:
+        if now >= self._mishaps.not_before:
             ended = [batch.wake_at for batch in seen.moving if batch.state is BatchState.ENDED]
             if any(wake is not None and wake <= now for wake in ended):
                 return True
@@ -352,7 +316,7 @@ class Driver:
     def _step(self, batch: Batch, moving: Mapping[str, Batch]) -> tuple[str, Work] | None:
         """Name the step that a batch is due for; None when no hand is free for it."""
         kit = self._kit
-        if self._clock.now() < self._trouble.not_before:
+        if self._clock.now() < self._mishaps.not_before:
             return None
         match batch.state:
             case BatchState.DRAFTED:
@@ -392,86 +356,13 @@ class Driver:
         try:
             await work()
             if name in ASKING:
-                await self._answered(name)
+                await self._mishaps.answered(name)
         except anyio.get_cancelled_exc_class():
             self.stop()
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not tear the other steps down with it
-            await self._sort(name, error)
+            await self._mishaps.sort(name, error)
         finally:
             self._looked = self._looked or name == "poll"
             self._hands.discard(name)
             self._bell.set()
-
-    async def _sort(self, name: str, error: Exception) -> None:
-        """Sort what went wrong in a step: for later, for a person, or for good."""
-        try:
-            match error:
-                case errors.Stale() if name != "read":
-                    await self._outdated(error)
-                case errors.ProviderError():
-                    await self._troubled(name, error)
-                case errors.Locked():
-                    self._lost(error)
-                case errors.IllegalTransition() if not await self._lease.renew(self._lost):
-                    return  # Somebody else has taken it further; no mistake of ours.
-                case errors.Unpriced():
-                    self._stuck = f"{error.message}. {error.hint}"
-                case errors.PluginError():
-                    await self._broke(of_job(self._kit.parts.name, error))
-                case errors.BatchflowError():
-                    # A reader that could not commit has items in hand that nobody else has: only a new one may go on.
-                    await self._broke(error)
-                case _ if (part := self._raised_in(error)) is not None:
-                    await self._broke(of_job(self._kit.parts.name, blame(part, f"in the step `{name}`", error)))
-                case _:
-                    await self._broke(unexpected(name, error))
-        except errors.BatchflowError as worse:
-            self._fail(worse)
-
-    def _raised_in(self, error: Exception) -> object | None:
-        """Find which of the parts of others that no wall stands before has raised it."""
-        kit = self._kit
-        return raised_in(error, (kit.provider, kit.store, kit.blobs, kit.prices))
-
-    async def _answered(self, name: str) -> None:
-        """Forget what was wrong with the provider; whoever was told of it is told that it is over."""
-        self._trouble.passed()
-        lasted = self._trouble.over(_asks_for(name), self._clock.now())
-        if lasted is not None:
-            await self._kit.commit(self._kit.event("provider.recovered", text=f"after {lasted:.0f} s"))
-
-    async def _troubled(self, name: str, error: errors.ProviderError) -> None:
-        """Bear with a provider that does not answer, for as long as the job's patience lasts."""
-        self._trouble.failed(error, self._clock.now())
-        if error.word in {Word.UNAUTHORIZED, Word.NO_CREDIT}:
-            await pause(self._kit, error)
-            return
-        if not error.told and self._trouble.is_news(_asks_for(name), self._clock.now()):
-            await self._kit.commit(self._kit.event("provider.failing", text=error.message))
-        fresh = not await self._kit.store.find(Batch, {"run": self._kit.run, "state": list(RESERVING)}, limit=1)
-        if self._trouble.unbearable(self._clock.now(), fresh=fresh):
-            await pause(self._kit, error)
-
-    async def _broke(self, error: errors.BatchflowError) -> None:
-        """End the run as failed, resumable; a store that cannot take even that changes nothing about the first error."""
-        self._fail(error)
-        try:
-            await self._kit.step_run(Broke(error.message), self._kit.event("run.failed", self._kit.run, error.message))
-        except errors.BatchflowError:
-            return
-
-
-def _asks_for(step: str) -> str:
-    """Say what a step asks the provider for: each may fail for itself while the other goes well."""
-    return "results" if step == "collect" else "listings"
-
-
-def unexpected(name: str, error: Exception) -> errors.Bug:
-    """Own up to an error that nobody has a place for."""
-    bug = errors.Bug(
-        f"the step `{name}` met an error that nobody expected ({type(error).__name__}: {error}). What was committed is kept",
-        hint="please report it; then run the same command again: it goes on from what was committed",
-    )
-    bug.__cause__ = error
-    return bug

@@ -5,8 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+from batchflow.builtin.disk import sync_folder
 from batchflow.builtin.sinks.diagnosis import SAFE
-from batchflow.builtin.sinks.redo import sync_folder
 from batchflow.model.errors import SinkError
 
 

@@ -5,7 +5,7 @@ import os
 import msgspec
 import xxhash
 
-_WINDOW = 64 * 1024
+WINDOW = 64 * 1024
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,5 +36,5 @@ def difference(file: int, known: Mark) -> str:
 
 
 def _window(file: int, offset: int) -> str:
-    length = min(offset, _WINDOW)
+    length = min(offset, WINDOW)
     return xxhash.xxh3_128_hexdigest(os.pread(file, length, offset - length))

@@ -29,11 +29,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from batchflow.builtin.disk import done_with, write_all
 from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.entry import enter, leads_to
 from batchflow.builtin.sinks.lines import Lines
-from batchflow.builtin.sinks.mark import Mark, difference, mark
-from batchflow.builtin.sinks.redo import Intent, Redo, write_all
+from batchflow.builtin.sinks.mark import WINDOW, Mark, difference, mark
+from batchflow.builtin.sinks.redo import Intent, Redo
 from batchflow.model.errors import SinkError
 from batchflow.ports.sink import SinkContext
 
@@ -101,6 +102,8 @@ class Output:
             with suppress(OSError, SinkError):
                 self._mend(self._end)
             raise
+        if (passed := end - WINDOW - self._end) > 0:  # the rest is looked at for the next part's mark
+            done_with(self._file, self._end, passed)
         self._end = end
         return FileReceipt(part=part, end=mark(self._file, end))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from batchflow.builtin.disk import sync_folder, write_all
 from batchflow.builtin.sinks.mark import Mark
 
 _PIECE = 256 * 1024
@@ -124,19 +125,3 @@ def _is_all_of(found: bytes, ours: bytes) -> bool:
 
 def _is_sector_of(found: bytes, ours: bytes) -> bool:
     return found == ours or all(there in (0, byte) for there, byte in zip(found, ours, strict=True))
-
-
-def write_all(file: int, data: bytes | memoryview) -> None:
-    """Writes every byte, however little the system takes at a time."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(file, rest) :]
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
 
+from batchflow.builtin.disk import write_all
 from batchflow.builtin.sinks.diagnosis import SAFE
 from batchflow.builtin.sinks.fields import compile_fields
 from batchflow.builtin.sinks.lines import TABLE_FIELDS, CsvLines, JsonLines, Lines
-from batchflow.builtin.sinks.redo import write_all
 from batchflow.model.errors import SinkError, SinkRefused
 from batchflow.model.units import Doc, Given
 from batchflow.ports.sink import Part, Promise, Receipt, Sink, SinkContext

@@ -8,12 +8,15 @@ from uuid import uuid4
 
 import xxhash
 
-from batchflow.builtin.stores.folders import make_folders, private_folder, sync_folder
+from batchflow.builtin.disk import sync_folder, write_all
+from batchflow.builtin.stores.folders import make_folders, private_folder
 from batchflow.model.blob import Blob
 from batchflow.model.errors import Bug
 
 UNFINISHED = "~unfinished"
 """The folder of drafts. The tilde keeps it out of the reach of objects' names."""
+
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 
 
 class Draft:
@@ -34,7 +37,7 @@ class Draft:
             raise Bug(f"The object {self._name} is finished and cannot change any more.")
         if self._file is None:
             self._file = self._begin()
-        _write_all(self._file, data)
+        write_all(self._file, data)
         self._check.update(data)
         self._size += len(data)
 
@@ -44,8 +47,11 @@ class Draft:
         assert self._file is not None  # append saw to it
         os.fsync(self._file)
         target = self._root / self._name
-        make_folders(target.parent)
-        self._aside.rename(target)
+        try:
+            self._aside.rename(target)
+        except FileNotFoundError:
+            make_folders(target.parent)
+            self._aside.rename(target)
         self._finished = True
         self._let_go()
         sync_folder(target.parent)
@@ -63,9 +69,12 @@ class Draft:
             self._aside.unlink(missing_ok=True)
 
     def _begin(self) -> int:
-        private_folder(self._aside.parent)
         while True:
-            file = os.open(self._aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            try:
+                file = os.open(self._aside, _NEW, 0o600)
+            except FileNotFoundError:
+                private_folder(self._aside.parent)
+                file = os.open(self._aside, _NEW, 0o600)
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(file).st_nlink:
                 return file
@@ -92,9 +101,3 @@ def _remove_if_dead(draft: Path) -> None:
             draft.unlink()
         finally:
             os.close(file)
-
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]

@@ -17,6 +17,7 @@ import anyio
 import xxhash
 from anyio.to_thread import run_sync
 
+from batchflow.builtin.disk import done_with
 from batchflow.builtin.stores.drafts import Draft, sweep
 from batchflow.builtin.stores.objects import PIECE, missing, wrong_bytes, wrong_size
 from batchflow.model.blob import Blob, checked_name, is_name
@@ -139,9 +140,17 @@ class _Reader:
             raise wrong_size(self._blob, str(self._path), at + len(data))
         if self._check:
             self._check.update(data)
-            if at + length == self._blob.size and self._check.hexdigest() != self._blob.checksum:
-                raise wrong_bytes(self._blob, str(self._path))
+            if at + length == self._blob.size:
+                self._end()
         return data
+
+    def _end(self) -> None:
+        """Vouches for the object, of which a run needs nothing more for now: it is read whole once for each purpose."""
+        assert self._file is not None
+        assert self._check is not None
+        if self._check.hexdigest() != self._blob.checksum:
+            raise wrong_bytes(self._blob, str(self._path))
+        done_with(self._file, 0, self._blob.size)
 
     def close(self) -> None:
         if self._file is not None:

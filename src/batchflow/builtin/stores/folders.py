@@ -1,7 +1,8 @@
 """Folders that nobody else should look into, and names in them that survive a power cut."""
 
-import os
 from pathlib import Path
+
+from batchflow.builtin.disk import sync_folder
 
 
 def private_folder(path: Path) -> None:
@@ -23,12 +24,3 @@ def make_folders(path: Path) -> list[Path]:
             sync_folder(folder.parent)
             made.append(folder)
     return made
-
-
-def sync_folder(path: Path) -> None:
-    """Brings the names in a folder to disk: syncing a file makes its bytes durable, but not its name."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

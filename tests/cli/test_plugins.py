@@ -1,5 +1,6 @@
 """Plugins of a job file, as the command line sees them: found, contained, listed, checked, kept out."""
 
+import json
 import re
 
 import pytest
@@ -86,6 +87,16 @@ def test_a_file_that_cannot_be_imported_stops_only_the_job_that_needs_it(shop, h
     assert len(shop.lines("2.jsonl")) == 4
 
 
+def test_what_a_plugin_prints_while_it_is_loaded_is_in_no_json(shop, house):
+    chatty = LAKE.replace("@hookimpl\n", "print('imported')\n@hookimpl\n") + "    print('asked')\n"
+    house(house=chatty)
+    listed = shop("plugin", "list", "--json")
+    assert json.loads(listed.out)
+    assert listed.err.count("imported") == listed.err.count("asked") == 1
+    assert json.loads(shop("validate", "--json").out)["ok"]
+    assert json.loads(shop("schema").out)
+
+
 FACTORY = "    return Lake()"
 
 
@@ -119,6 +130,78 @@ def test_the_other_job_of_the_command_runs_and_the_culprit_is_named(shop, house,
     (shop.folder / "plugins" / "house.py").write_text(LAKE)
     assert shop("run").code == Exit.DELIVERED
     assert shop.asked == 8
+
+
+FIRST = """
+import sys
+import threading
+
+from batchflow.plugin import Page, Record, hookimpl
+
+
+class Tap:
+    def read(self, after):
+        yield Page([Record(key=f"k{n}", data={"text": "x"}, origin=f"n:{n}") for n in range(4)], {"n": 4})
+
+    def fingerprint(self):
+        return "tap"
+
+    def build(self, record):
+        return {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": record.data["text"]}]}
+
+
+@hookimpl
+def register_sources(register):
+    register("tap", Tap)
+
+
+@hookimpl
+def register_builders(register):
+    register("tap", Tap)
+
+
+@hookimpl
+def register_sinks(register):
+    register("lake", Tap)
+"""
+PAGE = '        yield Page([Record(key=f"k{n}", data={"text": "x"}, origin=f"n:{n}") for n in range(4)], {"n": 4})'
+REQUEST = (
+    '        return {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": record.data["text"]}]}'
+)
+
+
+@pytest.mark.parametrize("what", ["source", "request"])
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("raise RuntimeError('dry')", "RuntimeError: dry"),
+        ("sys.exit(0)", r"SystemExit\(0\)"),
+        ("raise KeyboardInterrupt", r"KeyboardInterrupt\(\)"),
+        ("threading.Event().wait()", r"did not come back within 0\.5 s"),
+        ("return 7", r"7 \(int\)|'int' object is not iterable"),
+    ],
+    ids=["raises", "exits", "interrupts", "hangs", "wrong"],
+)
+def test_what_breaks_while_it_is_tried_keeps_no_other_job_of_the_command(shop, house, what, does, why):
+    """The first records are read and built before anything is sent: whoever fails there takes its own job with it."""
+    old = PAGE if what == "source" else REQUEST
+    house(house=FIRST.replace(old, f"        {does}"))
+    job = shop.folder / "batchflow.yaml"
+    head, plain = job.read_text().partition("  triage:\n")[0], job.read_text().partition("  plain:\n")[2]
+    own = "{type: tap}" if what == "source" else "{type: jsonl, path: in.jsonl, key: id}"
+    asks = '{model: claude-haiku-4-5, max_tokens: 9, prompt: "{{ text }}"}' if what == "source" else "{type: tap}"
+    job.write_text(
+        f"{head}  triage:\n    source: {own}\n    request: {asks}\n    plugin_timeout: 0.5s\n"
+        "    sinks: [{type: jsonl, path: 3.jsonl}]\n"
+        f"  plain:\n{plain}"
+    )
+    said = shop("run")
+    assert said.code == Exit.PLUGIN, said.err
+    assert len(shop.lines("2.jsonl")) == shop.asked == 4
+    assert "house.Tap (plugins/house.py)" in said.err
+    assert re.search(why, said.err), said.err
+    assert "job triage" in said.err.splitlines()[-2]
+    assert shop("validate").code == Exit.CONFIG
 
 
 VAULT = """

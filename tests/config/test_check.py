@@ -257,7 +257,7 @@ def test_a_plugin_may_have_something_to_say(looked):
     assert looked(JOB, GOOD, Wants()) == ["2:3: triage has no owner (says plugin Wants)"]
 
 
-def test_a_builder_that_breaks_on_a_record_names_it(looked):
+def test_a_builder_that_breaks_on_a_record_names_both(looked):
     class Breaks:
         def build(self, record):
             raise KeyError(record.key)
@@ -268,9 +268,9 @@ def test_a_builder_that_breaks_on_a_record_names_it(looked):
             register("breaks", Breaks)
 
     job = JOB.replace('{model: claude-haiku-4-5, max_tokens: 300, prompt: "Sum up: {{ text }}"}', "{type: breaks}")
-    assert looked(job, GOOD, Brings()) == [
-        "4:14: 3 of the first 3 records cannot become a request; the first: in.jsonl:1: KeyError: 'r0'"
-    ]
+    (told,) = looked(job, GOOD, Brings())
+    assert told.startswith("4:14: 3 of the first 3 records cannot become a request; the first: in.jsonl:1: ")
+    assert told.endswith("Breaks failed on record 'r0' (in.jsonl:1): KeyError: 'r0'")
 
 
 def test_unreadable_items_do_not_hide_the_columns(looked):

@@ -18,7 +18,7 @@ from batchflow.job import To
 from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.rules import BatchRules
 from batchflow.model.state import RunState
-from batchflow.plugin import GiveUp, Page, Record
+from batchflow.plugin import Bad, GiveUp, Page, Pause, Record, Retry, Written
 
 TIMEOUT = 30.0
 ROWS = 20
@@ -126,6 +126,30 @@ def blocks_in_pages(*_):
     yield
 
 
+def gives_no_place(*_):
+    yield Page([Record("a", {"text": "a"}, "row 1")], 7)
+
+
+def gives_a_place_that_cannot_be_kept(*_):
+    yield Page([Record("a", {"text": "a"}, "row 1")], {"at": object()})
+
+
+def says_one_text(*_):
+    return Bad("not so good")
+
+
+def waits_backwards(*_):
+    return Retry(after=-5)
+
+
+def pauses_without_a_word(*_):
+    return Pause(why=None)
+
+
+async def refuses_in_one_text(*_):
+    return Written(receipt={}, refused="none")
+
+
 SOURCE = [("read", raises_pages), ("read", hangs_in_pages), ("read", gives_no_pages), ("read", blocks_in_pages)]
 BROKEN = [
     *SOURCE,
@@ -136,6 +160,12 @@ BROKEN = [
         for name in ("fingerprint", "open", "write", "complete")
         for way in (raises, exits, leaves, hangs, blocks)
     ),
+    ("read", gives_no_place),
+    ("read", gives_a_place_that_cannot_be_kept),
+    ("check", says_one_text),
+    ("decide", waits_backwards),
+    ("decide", pauses_without_a_word),
+    ("write", refuses_in_one_text),
     ("write", gives_nonsense),
     *((name, way) for name in ("build", "check", "decide") for way in (raises_plainly, blocks, gives_nonsense_plainly)),
 ]

@@ -66,6 +66,11 @@ from batchflow.plugin import hookimpl
 @hookimpl
 def register_sinks(register):
 """
+MUTE = """class Mute(Exception):
+    def __str__(self):
+        return 1 / 0
+raise Mute()
+"""
 NAMELESS = "a sink is registered under a name, a text without spaces, and this is"
 
 
@@ -96,6 +101,12 @@ NAMELESS = "a sink is registered under a name, a text without spaces, and this i
             ),
         ),
         ("def f():\n    raise KeyError('x')\nf()\n", "line 2: KeyError: 'x'"),
+        (MUTE, "line 4: Mute: (its text cannot be had: ZeroDivisionError)"),
+        (
+            f"{MUTE.replace('raise Mute()', '')}{HOOK}    raise Mute()\n",
+            "failed in register_sinks: Mute: (its text cannot be had: ZeroDivisionError)",
+        ),
+        (MUTE.replace("(Exception)", "(BaseException)"), "line 4: Mute: (its text cannot be had: ZeroDivisionError)"),
     ],
 )
 def test_a_file_that_fails_is_told_with_its_line_and_the_others_go_on(house, text, reason, monkeypatch, tmp_path):

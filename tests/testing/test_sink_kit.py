@@ -1,11 +1,15 @@
 """The sink contract holds a sink to what it declares: it passes an honest one and finds a liar out."""
 
 import json
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import partial
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
+from batchflow.model.record import Record
+from batchflow.testing.builder import BuilderContract
 from batchflow.testing.sink import Check, SinkContract
 
 
@@ -139,3 +143,54 @@ async def test_a_sink_that_does_not_keep_the_pace_of_its_rows_is_found_out(tmp_p
     check = Check(lambda: PACES[name](tmp_path / "out"), reading(tmp_path / "out"))
     with pytest.raises((AssertionError, ExceptionGroup)):
         await getattr(SinkContract(), name)(check)
+
+
+class Keyed(Naive):
+    """Takes keys for one another, or forgets its `return`."""
+
+    promise = "keyed"
+
+    def __init__(self, path, *, fold=str, mute=False):
+        super().__init__(path)
+        self.fold, self.mute = fold, mute
+
+    async def write(self, part):
+        kept = dict(await reading(self.path)())
+        async for rows in part.rows:
+            for row in rows:
+                kept[self.fold(row.key)] = row.text
+        self.path.write_text("".join(json.dumps(pair) + "\n" for pair in kept.items()))
+        return None if self.mute else {"part": part.name}
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("test_keys_that_look_alike_are_kept_apart", {"fold": str.lower}),
+        ("test_keys_that_look_alike_are_kept_apart", {"fold": str.strip}),
+        ("test_parts_follow_each_other", {"mute": True}),
+    ],
+)
+async def test_a_sink_that_mistakes_keys_or_gives_no_receipt_is_found_out(tmp_path, name, fault):
+    for faults in ({}, fault):
+        folder = tmp_path / f"{bool(faults)}"
+        folder.mkdir()
+        make = partial(Keyed, folder / "out", **faults)
+        with pytest.raises(AssertionError) if faults else nullcontext():
+            await getattr(SinkContract(), name)(Check(make, reading(folder / "out")))
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_builder_that_is_another_in_every_process_is_found_out(steady):
+    """One that salts its requests: asked again after a restart, a row would not be what it was."""
+    kind = type("Contract", (BuilderContract,), {})
+    salts = iter("aa" if steady else "ab")
+
+    def build(salt, record):
+        return {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": salt + record.key}]}
+
+    records = [Record("a", {}, "1"), Record("b", {}, "2")]
+    with nullcontext() if steady else pytest.raises(AssertionError):
+        for made in ("once", "again"):
+            builder = SimpleNamespace(build=partial(build, next(salts)))
+            kind().test_a_builder_made_anew_gives_the_same_requests(builder, records, made)

@@ -34,6 +34,7 @@ from batchflow.ports.clock import Clock
 from batchflow.reports.runs import SHORT
 from batchflow.stages.kit import Parts
 from batchflow.stages.overlap import Needed
+from batchflow.stages.wall import MEND
 
 FILE = "batchflow.yaml"
 SUFFIXES = (".yaml", ".yml")
@@ -202,14 +203,20 @@ def as_job(spec: JobSpec, parts: Parts) -> Job:
 
 
 async def refuse_unsound(spec: JobSpec, parts: Parts, plugins: Plugins, kept: Sequence[Needed]) -> None:
-    """Ask every part what is wrong, before anything is sent; raise all that would stop the run."""
+    """Ask every part what is wrong, before anything is sent; raise all that would stop the run.
+
+    Where nothing but its plugins is wrong, the other jobs of the file need not wait until those are mended.
+    """
     prices = price_books(plugins)
     problems = await check(spec, parts, plugins=plugins, prices=prices, kept=kept)
     for found in problems:
         if found.warning:
             remark(spec.told(found))
-    if wrong := [spec.fault(found) for found in problems if not found.warning]:
-        raise refusal(spec.page, wrong)
+    wrong = [found for found in problems if not found.warning]
+    if wrong and all(found.plugin for found in wrong):
+        raise PluginError("; ".join(found.message for found in wrong), hint=wrong[0].hint or MEND)
+    if wrong:
+        raise refusal(spec.page, map(spec.fault, wrong))
 
 
 def file_of(run: Run, place: Path) -> Path:

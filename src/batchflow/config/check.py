@@ -23,10 +23,11 @@ from batchflow.ports.builder import Builder, BuildError, Inspectable
 from batchflow.ports.prices import Prices
 from batchflow.ports.source import Described, OneShot, Source
 from batchflow.stages.ask import requests_of
-from batchflow.stages.asked import asked
+from batchflow.stages.asked import asked, where_of
 from batchflow.stages.kit import Parts
+from batchflow.stages.lane import Lane
 from batchflow.stages.overlap import Needed
-from batchflow.stages.wall import wall
+from batchflow.stages.wall import blame, is_foreign, wall
 
 SAMPLE = 100
 
@@ -65,7 +66,7 @@ async def check(
     )
     found += _columns(job, sample)
     if job.builder:
-        found += [*_builder(job, job.builder, parts.builder, sample), *_price(job, job.builder, prices)]
+        found += [*await _builder(job, job.builder, parts.builder, sample), *_price(job, job.builder, prices)]
     found += _sinks(job)
     sinks = parts.sinks if isinstance(parts, Made) else [outlet.sink for outlet in parts.outlets]
     found += await clashes(job, parts.source, sinks, plugins=plugins, kept=kept)
@@ -79,7 +80,9 @@ async def _looked_at(component: Component, source: Source, within: float) -> tup
     declared = None
     try:
         declared = await _declared(source, within)
-        items = await asked(source, "while its first records were read", partial(_first, source), within=within)
+        items = await asked(
+            source, "while its first records were read", partial(_first, source), within=within, where=where_of(source)
+        )
     except (SourceError, PluginError) as error:
         return Sample(declared=declared, looked=False), [_about_source(component, error)]
     records = [item for item in items if isinstance(item, Record)]
@@ -135,39 +138,55 @@ def _columns(job: Draft, sample: Sample) -> Iterator[Problem]:
             )
 
 
-def _builder(job: Draft, component: Component, builder: Builder | None, sample: Sample) -> list[Problem]:
+async def _builder(job: Draft, component: Component, builder: Builder | None, sample: Sample) -> list[Problem]:
+    """Ask a builder, and let it build. One of others is asked in a thread, and no longer than is decent, as a run would."""
     if builder is None:
         return []
+    look = partial(_built, job, component, builder, sample)
+    if not is_foreign(builder):
+        return look()
+    lane, doing = Lane(), "while the first requests were built"
+    try:
+        return await asked(builder, doing, partial(lane.run, look), within=job.rules.plugin_timeout, where=lane.where)
+    except PluginError as error:
+        return [Problem(error.message, (*component.path, "type"), error.hint, plugin=True)]
+
+
+def _built(job: Draft, component: Component, builder: Builder, sample: Sample) -> list[Problem]:
     said: list[Problem] = []
     if isinstance(builder, Inspectable):
         version = _version(job.provider) if job.provider else ""
         with wall(builder, "when it was asked what is wrong"):
             said = [placed(component, message) for message in builder.problems(sample.columns, version=version)]
     known = {component.path, *(found.path for found in said)} if said else frozenset[problem.Path]()
-    return [*said, *(found for found in _built(component, builder, sample) if found.path not in known)]
+    return [*said, *(found for found in _tried(component, builder, sample) if found.path not in known)]
 
 
-def _built(component: Component, builder: Builder, sample: Sample) -> Iterator[Problem]:
+def _tried(component: Component, builder: Builder, sample: Sample) -> Iterator[Problem]:
     """Build the first records, as the run would."""
-    failed = [(record.origin, reason) for record in sample.records if (reason := _reason(builder, record))]
+    tried = ((record.origin, _reason(builder, record)) for record in sample.records)
+    failed = [(origin, error) for origin, error in tried if error]
     if failed:
-        origin, reason = failed[0]
+        origin, error = failed[0]
+        reason = error.message if isinstance(error, PluginError) else str(error)
         share = f"{len(failed)} of the first {len(sample.records)} records cannot become a request"
         some_can = len(failed) < len(sample.records)
-        said = f"{share}; the first: {origin}: {reason}"
-        yield msgspec.structs.replace(placed(component, reason), message=said, warning=some_can)
+        yield msgspec.structs.replace(
+            placed(component, reason),
+            message=f"{share}; the first: {origin}: {reason}",
+            warning=some_can,
+            plugin=is_foreign(builder) and all(isinstance(error, PluginError) for _, error in failed),
+        )
 
 
-def _reason(builder: Builder, record: Record) -> str:
+def _reason(builder: Builder, record: Record) -> PluginError | BuildError | None:
     try:
         requests_of(builder, record, builder.build(record))
-    except PluginError as error:
-        return error.message
-    except BuildError as error:
-        return str(error)
+    except (PluginError, BuildError) as error:
+        return error
     except Exception as error:  # noqa: BLE001 - a run would stop here and name the record, so it is named now
-        return f"{type(error).__name__}: {error}"
-    return ""
+        return blame(builder, f"on record {record.key!r} ({record.origin})", error)
+    return None
 
 
 def _price(job: Draft, builder: Component, prices: Prices) -> Iterator[Problem]:
@@ -214,7 +233,7 @@ def _unusable(path: Path) -> str:
 
 def _about_source(source: Component, error: SourceError | PluginError) -> Problem:
     where = "path" if "path" in source.kwargs else "type"
-    return Problem(error.message, (*source.path, where), error.hint)
+    return Problem(error.message, (*source.path, where), error.hint, plugin=isinstance(error, PluginError))
 
 
 def _version(provider: Component) -> str:

@@ -6,8 +6,9 @@ whatever is wrong: `survey` reads it again and tells it, with everything else. T
 """
 
 import os
+import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
 from glob import glob, has_magic
 from pathlib import Path
@@ -41,13 +42,17 @@ def none_loaded(*, off: bool) -> Generator[None]:
 
 
 def plugins_for(file: Path, env: Mapping[str, str] = os.environ, *, off: bool = False) -> Plugins:
-    """Load the plugins that jobs of this file may use; `off` loads none of them, and knows which it left out."""
+    """Load the plugins that jobs of this file may use; `off` loads none of them, and knows which it left out.
+
+    What they print meanwhile goes to standard error: standard output is the command's, and somebody may read it as JSON.
+    """
     off = off or _OFF.get()
     listed = _listed(file)
     files = {shown: path for pattern in listed.files for shown, path in matches(file.absolute().parent, pattern)}
     own = listed.allow if listed.allow is None else listed.allow | {path.stem for path in files.values()}
     said = [Admission(allow=own, deny=listed.deny, said=file.name), _machine(env)]
-    return Plugins(files=files, admissions=[*said, *([NOBODY] if off else [])])
+    with redirect_stdout(sys.stderr):
+        return Plugins(files=files, admissions=[*said, *([NOBODY] if off else [])])
 
 
 def remarks(plugins: Plugins) -> list[str]:

@@ -88,8 +88,12 @@ def missed(who: str) -> Generator[None]:
 
 
 def told(error: BaseException) -> str:
-    """Say an error of a plugin by its name and its text."""
-    return str(error) if isinstance(error, Hung | Quit) else f"{type(error).__name__}: {error}"
+    """Say an error of a plugin by its name and its text, where that can be had: making it is code of the plugin, too."""
+    try:
+        text = str(error)
+    except Exception as failed:  # noqa: BLE001 - whatever it is, it must not hide whose error this was
+        text = f"(its text cannot be had: {type(failed).__name__})"
+    return text if isinstance(error, Hung | Quit) else f"{type(error).__name__}: {text}"
 
 
 def _done(work: Callable[[], T]) -> T:
@@ -100,7 +104,7 @@ def _done(work: Callable[[], T]) -> T:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise  # that is a person
-        quit_ = Quit(f"{type(error).__name__}: {error}")
+        quit_ = Quit(told(error))
         raise quit_.with_traceback(error.__traceback__) from error
 
 

@@ -68,6 +68,12 @@ class Page(msgspec.Struct, frozen=True):
     """Gives the cursor behind the first so many items, where there is one. A source that gives an item no more once it is
     told that it is safe needs that: from the page's beginning, items cannot be counted again."""
 
+    def __post_init__(self) -> None:
+        """Refuse a place that no store could keep, where it is made: once committed, nobody could read its run again."""
+        if not isinstance(self.cursor, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise TypeError(f"a cursor is an object of JSON (a dict), and this is {self.cursor!r}")
+        msgspec.json.encode(self.cursor)
+
 
 class Idle(msgspec.Struct, frozen=True):
     """Nothing to read now; ask again after `wake` seconds. Sources that end simply stop iterating."""

@@ -110,3 +110,8 @@ class Bad(msgspec.Struct, frozen=True):
 
     reasons: tuple[str, ...]
     word: Word = Word.BAD_OUTPUT
+
+    def __post_init__(self) -> None:
+        """Refuse one text in place of several, where it is made: each of its letters would be a reason."""
+        if isinstance(self.reasons, str):
+            raise TypeError(f"`reasons` are several texts: Bad(({self.reasons!r},))")

@@ -23,6 +23,11 @@ class Retry(msgspec.Struct, frozen=True):
     after: float = 0.0
     change: dict[str, Any] = {}
 
+    def __post_init__(self) -> None:
+        """Refuse a wait that is over before it begins, where it is made."""
+        if isinstance(self.after, int | float) and self.after < 0:  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise ValueError(f"nobody can wait {self.after:g} s: `after` is no less than nothing")
+
 
 class GiveUp(msgspec.Struct, frozen=True):
     """A dead letter, with its word."""
@@ -36,6 +41,11 @@ class Pause(msgspec.Struct, frozen=True):
     """Keep the row, burn no attempt, and pause the run for this reason."""
 
     why: str
+
+    def __post_init__(self) -> None:
+        """Refuse a pause without a reason, where it is made: it is what a person reads, and what the run keeps."""
+        if not isinstance(self.why, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise TypeError(f"`why` is a text, and this is {self.why!r}")
 
 
 Verdict: TypeAlias = Retry | GiveUp | Accept | Pause

@@ -28,6 +28,11 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Receipt
     refused: Sequence[Refusal] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what is no `Refusal`, where it is made."""
+        if not all(isinstance(one, Refusal) for one in self.refused):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise TypeError(f"`refused` lists a `Refusal` for each row that was refused, and this is {self.refused!r}")
+
 
 class SinkContext(msgspec.Struct, frozen=True, kw_only=True):
     """What a sink is told when it is opened."""

@@ -10,6 +10,9 @@ import pytest
 from batchflow.model.record import Record, Skip
 from batchflow.ports.builder import Builder, BuildError, ByPage, Inspectable, Params
 
+_GAVE: dict[type, tuple[list[Record], dict[str, list[dict[str, Any]] | str]]] = {}
+"""What the first builder of each contract gave: every test has one that was made anew, as every process has."""
+
 
 class BuilderContract:
     """Gives a builder's tests. Override `builder` and `records`; `hopeless` lists records that must be dead letters."""
@@ -81,6 +84,14 @@ class BuilderContract:
     def test_the_order_of_records_does_not_matter(self, builder: Builder, records: list[Record]) -> None:
         forwards = {record.key: as_params(builder.build(record)) for record in records}
         assert {record.key: as_params(builder.build(record)) for record in reversed(records)} == forwards
+
+    @pytest.mark.parametrize("made", ["once", "again"])
+    def test_a_builder_made_anew_gives_the_same_requests(
+        self, builder: Builder, records: list[Record], made: str
+    ) -> None:
+        gave = {record.key: as_params(builder.build(record)) for record in records[:: 1 if made == "once" else -1]}
+        before, said = _GAVE.setdefault(type(self), (copy.deepcopy(records), gave))
+        assert before != records or gave == said
 
     def test_a_record_is_left_as_it_was(self, builder: Builder, records: list[Record]) -> None:
         before = copy.deepcopy(records)

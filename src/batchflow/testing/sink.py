@@ -43,6 +43,25 @@ HARD_TEXTS = (
     "\\n \\u2028 \\\\", '{"json": [1, 2]}', "null", "\x1b[31mred\x1b[0m", "\x7f\x01\x1f",
 )  # fmt: skip
 """Texts that have broken writers and readers before."""
+ALIKE = (
+    "key",
+    "Key",
+    "KEY",
+    "1",
+    "01",
+    "1.0",
+    "1e0",
+    "a",
+    "a ",
+    " a",
+    "\u00e9",
+    "e\u0301",
+    "true",
+    "null",
+    "a/b",
+    "a_b",
+)
+"""Keys that a column, a file system or a reader might take for one another."""
 
 
 def result(key: str, text: str = "answer", *, word: Word = Word.OK, error: str = "") -> Result:
@@ -277,6 +296,11 @@ class SinkContract:
         await check.session(None, part("p1", rows))
         assert sorted(await check.seen()) == sorted(told(rows))
 
+    async def test_keys_that_look_alike_are_kept_apart(self, check: "Check") -> None:
+        rows = [result(key, f"of {key}") for key in ALIKE]
+        await check.session(None, part("p1", rows, chunk=3))
+        assert sorted(await check.seen()) == sorted(told(rows))
+
     async def test_a_megabyte_of_text_comes_back_as_it_was(self, check: "Check") -> None:
         rows = [result("small"), result("huge", "x\u00e9\n" * 300_000), result("last")]
         await check.session(None, part("p1", rows, chunk=1))
@@ -441,7 +465,9 @@ class Check:
 
 def receipt_of(given: Receipt | Written) -> Receipt:
     """Gives the receipt of what a sink said after writing."""
-    return given.receipt if isinstance(given, Written) else given
+    receipt = given.receipt if isinstance(given, Written) else given
+    assert isinstance(receipt, dict), f"a receipt is an object of JSON (a dict), and this is {receipt!r}"
+    return receipt
 
 
 def context(run: str = "run-1", sink: str = "sink-1", *, fresh: bool = True) -> SinkContext:

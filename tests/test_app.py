@@ -11,10 +11,11 @@ from batchflow.builtin.retry import standard
 from batchflow.builtin.stores.memory import memory_blobs, memory_state
 from batchflow.extend import hearing
 from batchflow.extend.facade import Plugins
-from batchflow.model.errors import RunRefused, SinkUnready
+from batchflow.model.errors import PluginError, RunRefused, SinkUnready
 from batchflow.model.state import Batch, RunState
 from batchflow.model.words import Word
 from batchflow.plugin import hookimpl
+from batchflow.stages.walled import walled
 
 
 @pytest.fixture(scope="session")
@@ -241,3 +242,51 @@ async def test_no_two_calls_that_are_under_way_together_have_one_size(bench):
     together = [(one[2], other[2]) for one, other in combinations(calls, 2) if other[0] < one[1]]
     assert len(together) > 3
     assert all(one != other for one, other in together)
+
+
+class Breaks:
+    """A store of somebody's own, passed in code, that breaks when one thing is asked of it."""
+
+    def __init__(self, store, word):
+        self._store = store
+        self._word = word
+
+    def __getattr__(self, name):
+        if name == self._word:
+
+            async def later(*_given, **_named):
+                raise RuntimeError("no disk")
+
+            def at_once(*_given, **_named):
+                raise RuntimeError("no disk")
+
+            return at_once if name in {"create", "read"} else later
+        return getattr(self._store, name)
+
+
+@pytest.mark.parametrize("word", ["open", "get", "find", "commit", "books", "lease", "outlook", "close"])
+async def test_a_state_store_that_was_passed_in_code_is_named_with_what_was_asked_of_it(bench, word):
+    bench.simulate()
+    with pytest.raises(PluginError) as caught:
+        await bench.run(bench.job(5), store=Breaks(memory_state(), word))
+    assert f"test_app.Breaks failed in its `{word}`: RuntimeError: no disk" in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["create", "read", "close"])
+async def test_a_blob_store_that_was_passed_in_code_is_named_with_what_was_asked_of_it(bench, word):
+    bench.simulate()
+    with pytest.raises(PluginError) as caught:
+        await bench.run(bench.job(5), blobs=Breaks(memory_blobs(), word))
+    assert f"test_app.Breaks failed in its `{word}`: RuntimeError: no disk" in str(caught.value)
+
+
+async def test_stores_of_ones_own_that_work_are_behind_the_wall_and_ours_are_not(bench):
+    bench.simulate()
+    state, blobs = memory_state(), memory_blobs()
+    flow = bench.flow(store=state, blobs=blobs)
+    assert flow.store is state
+    assert flow.blobs is blobs
+    wall = walled(Breaks(state, ""))
+    assert walled(wall) is wall
+    report = await bench.run(bench.job(10), store=Breaks(state, ""), blobs=Breaks(blobs, ""))
+    bench.check(report, good=10)

@@ -182,7 +182,7 @@ def test_every_command_that_a_message_names_exists():
     told = {
         (str(path.relative_to(ROOT)), verb)
         for path in ROOT.glob("src/**/*.py")
-        for verb in re.findall(r"`batchflow ([a-z]+)", path.read_text(encoding="utf-8"))
+        for verb in re.findall(r"`batchflow ([a-z]+)(?![a-z_])", path.read_text(encoding="utf-8"))
     }
     assert {verb for _, verb in told} >= {"run", "resume", "validate"}
     assert {(path, verb) for path, verb in told if verb not in verbs} == set()

@@ -42,7 +42,7 @@ FOREIGN: dict[str, set[str]] = {
     "sqlite3": {"builtin", "scaffold"},
     "jinja2": {"builtin"},
     "jsonschema_rs": {"builtin"},
-    "cyclopts": {"cli"},
+    "cyclopts": {"cli", "scaffold"},
     "rich": {"cli"},
     "structlog": {"cli"},
     "starlette": {"sim"},

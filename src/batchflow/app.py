@@ -50,6 +50,7 @@ from batchflow.stages.mend import Unmended, refetch
 from batchflow.stages.replay import replay
 from batchflow.stages.revive import revive
 from batchflow.stages.rule import Answer
+from batchflow.stages.walled import walled
 
 _log = logging.getLogger("batchflow")
 
@@ -96,8 +97,8 @@ class Batchflow:
     ) -> None:
         self._folder = Path(state)
         self._plugins = plugins if isinstance(plugins, Plugins) else Plugins(plugins)
-        self.store: StateStore = store or self._plugins.state_store("sqlite")(path=self._folder / "state.db")
-        self.blobs: BlobStore = blobs or self._plugins.blob_store("folder")(path=self._folder / "objects")
+        self.store: StateStore = walled(store or self._plugins.state_store("sqlite")(path=self._folder / "state.db"))
+        self.blobs: BlobStore = walled(blobs or self._plugins.blob_store("folder")(path=self._folder / "objects"))
         self.provider = provider or self._plugins.provider("anthropic")()
         self._prices = prices or price_books(self._plugins)
         self._retry = retry or self._plugins.retry("standard")()
@@ -115,12 +116,11 @@ class Batchflow:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of everything that was opened."""
+        """Let go of everything that was opened, also where one of them cannot be closed."""
         with anyio.CancelScope(shield=True):
-            await self._settle()
-            await self.provider.close()
-            await self.blobs.close()
-            await self.store.close()
+            async with AsyncExitStack() as stack:
+                for close in (self.store.close, self.blobs.close, self.provider.close, self._settle):
+                    stack.push_async_callback(close)
 
     def stop(self) -> None:
         """Finish the steps in hand and begin nothing more: `run` returns, and the run can be picked up again."""

@@ -66,6 +66,14 @@ def test_looking_at_runs_imports_no_client(shop):
     assert imported(["ps"], {"anthropic", "aiohttp", "uvicorn", "jinja2"}, shop.folder) == ["0"]
 
 
+def test_to_bring_results_again_imports_no_client(shop):
+    shop("run")
+    (shop.folder / "out.jsonl").unlink()
+    words = ["replay", "triage", "--sink", "jsonl"]
+    assert imported(words, {"anthropic", "aiohttp", "uvicorn", "starlette"}, shop.folder) == ["0"]
+    assert len(shop.lines()) == 4
+
+
 def test_every_verb_says_what_it_is_for():
     for _, _, sentence in VERBS:
         assert sentence.endswith(".")

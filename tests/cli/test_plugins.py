@@ -418,6 +418,35 @@ def test_a_sound_plugin_passes_the_check(shop, house):
     assert shop("plugin", "check", "plugins/house.py").code == Exit.DELIVERED
 
 
+FUNCTIONS = """
+from batchflow.plugin import hookimpl
+
+{a}def grade(score: float, /, *more):
+    return "fair"
+
+{b}def quoted(text):
+    return text
+
+@hookimpl
+def register_globals(register):
+    register("grade", grade)
+
+@hookimpl
+def register_filters(register):
+    register("quoted", quoted)
+"""
+
+
+def test_functions_for_templates_are_no_configuration_and_must_not_be_async(shop, house):
+    house(house=FUNCTIONS.format(a="", b=""))
+    assert shop("plugin", "check", "house").out == "house (plugins/house.py): sound\n"
+    for a, b, which in (("async ", "", "global `grade`"), ("", "async ", "filter `quoted`")):
+        house(house=FUNCTIONS.format(a=a, b=b))
+        said = shop("plugin", "check", "house")
+        assert said.code == Exit.PLUGIN
+        assert f"{which}: it is async, and templates await nothing: make it a plain `def`" in said.out
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [

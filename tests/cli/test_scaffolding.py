@@ -16,7 +16,8 @@ import pytest
 
 from batchflow.cli.app import command_line
 from batchflow.cli.running_core import uv_sources
-from batchflow.cli.scaffolding import Wanted
+from batchflow.cli.scaffolds import Wanted
+from batchflow.extend.kinds import Kind
 
 KINDS = get_args(Wanted)
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
@@ -71,6 +72,9 @@ def test_a_new_plugin_is_sound_and_its_job_is_valid(new, kind, monkeypatch, capf
         subprocess.run([sys.executable, preparing], check=True)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
     assert command_line(["validate", str(package / "example/batchflow.yaml")]) == 0
+    if kind != "hook":
+        assert command_line(["describe", kind, f"acme_{kind}"]) == 0
+        assert f"{kind} `acme_{kind}`, from acme_{kind}" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -173,6 +177,47 @@ def test_a_name_that_would_not_do_is_refused_with_a_better_one(tmp_path, monkeyp
     [suggested] = re.findall(r"type `batchflow (plugin new .*)`", said)
     assert suggested == f"plugin new {better} --kind sink"
     assert command_line(suggested.split()) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "why"),
+    [
+        ("filter", "upper", "batchflow has a filter `upper`"),
+        ("filter", "tojson", "batchflow has a filter `tojson`"),
+        ("global", "range", "batchflow has a global `range`"),
+        ("prices", "batchflow-anthropic", "batchflow has a price book `anthropic`"),
+        ("command", "plan", "batchflow has a verb `plan`"),
+        ("command", "batchflow-plugin", "batchflow has a verb `plugin`"),
+    ],
+)
+def test_what_would_stand_in_the_way_of_a_part_in_the_box_is_refused(tmp_path, monkeypatch, capfd, kind, name, why):
+    monkeypatch.chdir(tmp_path)
+    assert command_line(["plugin", "new", name, "--kind", kind]) == 2
+    said = capfd.readouterr().err
+    assert why in said
+    [suggested] = re.findall(r"type `batchflow (plugin new .*)`", said)
+    assert suggested == f"plugin new {name}-{kind} --kind {kind}"
+    assert command_line(suggested.split()) == 0
+
+
+def test_a_new_verb_can_be_typed(new, monkeypatch, capfd):
+    install(new("command"), monkeypatch)
+    assert command_line(["acme_command", "acme-command/example/animals.jsonl", "--by", "tenant"]) == 0
+    assert capfd.readouterr().out == "2\tnorth\n1\tsouth\n"
+
+
+def test_a_new_price_book_is_what_a_plan_is_reckoned_by(new, monkeypatch, capfd):
+    package = new("prices")
+    assert command_line(["plan", str(package / "example/batchflow.yaml"), "--json"]) == 0
+    [before] = json.loads(capfd.readouterr().out)
+    install(package, monkeypatch)
+    assert command_line(["plan", str(package / "example/batchflow.yaml"), "--json"]) == 0
+    [after] = json.loads(capfd.readouterr().out)
+    assert after["at_most"] == pytest.approx(before["at_most"] * 0.9)
+
+
+def test_every_kind_that_can_be_written_is_one_that_there_is():
+    assert set(KINDS) == {*Kind, "hook"}
 
 
 def test_a_part_does_not_bear_the_prefix_of_its_plugin(tmp_path, monkeypatch):

@@ -151,6 +151,19 @@ def test_a_plain_on_is_a_key_and_no_boolean(loaded):
     assert loaded(text).jobs["triage"].sinks[0].on == "dead"
 
 
+def test_keys_of_ones_own_at_the_top_are_for_anchors_and_nobody_reads_them(loaded):
+    top = "x-wishes: &wishes {type: asks, model: m}\nx-: [1, '${env:NOBODY_HAS_THIS}']\n"
+    ours, plain = (loaded(text).jobs["triage"] for text in (job("request: *wishes", top=top), job()))
+    assert ours.builder.kwargs == plain.builder.kwargs == {"model": "m"}
+    assert ours.config == plain.config
+
+
+def test_a_misspelt_key_at_the_top_is_still_refused_with_the_right_one(refused):
+    [problem] = refused(job(top="x-own: 1\nx_defaults: {}\n")).problems
+    assert "unknown key `x_defaults`" in problem
+    assert "did you mean `defaults`?" in problem
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -160,6 +173,10 @@ def test_a_plain_on_is_a_key_and_no_boolean(loaded):
         ("jobs:\n  a: [x]", ["2:3: job `a` should be a map with source, request and sinks"]),
         (job(top="version: 2\n"), ["1:10: should be 1"]),
         (job(top="job: {}\n"), ["1:1: unknown key `job`"]),
+        (job(top="xdefaults: {}\n"), ["1:1: unknown key `xdefaults`"]),
+        (job(top="x_own: {}\n"), ["1:1: unknown key `x_own`"]),
+        (job(top="defaults: {x-own: 1}\n"), ["1:12: unknown key `x-own`"]),
+        (job("x-own: 1"), ["6:5: unknown key `x-own`"]),
         (job(top="defaults: {sink: []}\n"), ["1:12: unknown key `sink`"]),
         (job("budgets: {run: 1}"), ["6:5: unknown key `budgets`"]),
         (job().replace("triage", "a@b"), ["2:3: a job cannot be called `a@b`"]),

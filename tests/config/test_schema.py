@@ -121,6 +121,12 @@ def test_an_empty_value_may_take_a_default_away(validator):
     assert validator.is_valid(parsed(EXAMPLE + "    checks:\n"))
 
 
+def test_keys_of_ones_own_are_allowed_at_the_top_and_nowhere_else(validator):
+    assert validator.is_valid({**parsed(EXAMPLE), "x-own": [1], "x-": None})
+    assert not validator.is_valid({**parsed(EXAMPLE), "y-own": 1})
+    assert not validator.is_valid({**parsed(EXAMPLE), "defaults": {"x-own": 1}})
+
+
 def test_installed_plugins_are_part_of_it():
     def kafka(*, topic: str) -> None:
         """Topics."""

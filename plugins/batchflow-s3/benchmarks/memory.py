@@ -1,8 +1,9 @@
 """How much memory a gigabyte of results takes on its way into a bucket.
 
     python plugins/batchflow-s3/benchmarks/memory.py sink      the sink alone, in a process of its own
-    python plugins/batchflow-s3/benchmarks/memory.py run       all of `batchflow run`, against the simulator
+    python plugins/batchflow-s3/benchmarks/memory.py run       all of `batchflow run`, against the simulator, then of `batchflow replay`
     python plugins/batchflow-s3/benchmarks/memory.py file      the same into a file: what batchflow takes by itself
+    python plugins/batchflow-s3/benchmarks/memory.py client    a client, and what it takes to have one
 
 The server is SeaweedFS where its binary is, else moto. Printed is the peak of the process that was measured (VmHWM).
 """
@@ -65,7 +66,7 @@ async def write(url, format):
 
 
 def run(sim, sink):
-    """Runs a job whose records carry a gigabyte, and looks at the process until it ends."""
+    """Runs a job whose records carry a gigabyte, then brings its results again."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "batchflow.yaml").write_text(JOB.format(sim=sim, sink=sink))
         note, rows = "x" * 9900, GB // 10_000
@@ -73,15 +74,38 @@ def run(sim, sink):
             out.writelines(
                 f"{json.dumps({'id': f'k-{n}', 'note': os.urandom(50).hex() + note})}\n" for n in range(rows)
             )
-        highest, began = 0.0, time.monotonic()
-        with subprocess.Popen(
-            [sys.executable, "-m", "batchflow", "run", "--json"], cwd=folder, stdout=subprocess.DEVNULL
-        ) as process:
-            while process.poll() is None:
-                highest = max(highest, peak(process.pid))
-                time.sleep(0.05)
+        print(f"{rows:,} rows that carry 1 GB")
+        watch("run", folder)
+        Path(folder, "out.jsonl").unlink(missing_ok=True)
+        watch("replay", folder, "memory", "--sink", "jsonl" if sink == FILE else "s3")
+
+
+def watch(verb, folder, *words):
+    """Looks at a command until it ends."""
+    highest, began = 0.0, time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-m", "batchflow", verb, *words, "--json"], cwd=folder, stdout=subprocess.DEVNULL
+    ) as process:
+        while process.poll() is None:
+            highest = max(highest, peak(process.pid))
+            time.sleep(0.05)
+    print(f"{verb}: ended {process.returncode} after {time.monotonic() - began:.0f} s, peak {highest:.0f} MiB")
+
+
+async def connect():
+    """Makes a client in this process, step by step."""
+    from batchflow_s3.client import Server
+    from batchflow_s3.place import access
+
+    import batchflow.plugin  # noqa: F401 - what every plugin has imported
+
+    before = peak("self")
+    import aioboto3  # noqa: F401 - to tell what it takes from what making a client takes
+
+    imported = peak("self")
+    async with Server(access(endpoint_url="http://127.0.0.1:9", region=None, path_style=True)).connect():
         print(
-            f"{rows:,} rows that carry 1 GB: ended {process.returncode} after {time.monotonic() - began:.0f} s, peak {highest:.0f} MiB"
+            f"{before:.0f} MiB before, {imported - before:.1f} for importing aioboto3, {peak('self') - imported:.1f} for a client"
         )
 
 
@@ -92,6 +116,9 @@ def main():
     what, format = (*sys.argv[1:], "sink", "jsonl")[:2] if len(sys.argv) != 2 else (sys.argv[1], "jsonl")
     if what.startswith("http"):
         asyncio.run(write(what, format))
+        return
+    if what == "client":
+        asyncio.run(connect())
         return
     import boto3
     from botocore.config import Config

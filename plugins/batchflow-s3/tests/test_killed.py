@@ -57,12 +57,12 @@ class Story:
         lines = (json.dumps({"id": f"k-{n}", "note": note}) for n, note in enumerate(notes))
         (folder / "in.jsonl").write_text("\n".join(lines))
 
-    def run(self, sentence=None):
-        """Types `batchflow run` in a process that may be killed at one of its calls to the bucket."""
+    def run(self, sentence=None, words=("run",)):
+        """Types `batchflow run`, or something else, in a process that may be killed at one of its calls to the bucket."""
         self.gallows.watch(sentence)
         with (self.folder / "log").open("w") as log:
             process = self._forge.held(
-                "run", "--json", folder=self.folder, env=os.environ | KEYS, stdout=log, stderr=log
+                *words, "--json", folder=self.folder, env=os.environ | KEYS, stdout=log, stderr=log
             )
             self.gallows.pid = process.pid
             with process:
@@ -117,7 +117,7 @@ def test_an_undisturbed_run_leaves_what_is_claimed_of_all_the_others(quiet):
     assert {row[0] for row in outcome["rows"]} == {f"k-{n}" for n in range(ROWS)}
     assert (outcome["objects"], outcome["uploads"], outcome["paid"], outcome["listed"]) == (4, [], ROWS, True)
     assert Counter(map(kind, calls)) == {
-        "GET list-type": 2, "GET uploads": 1, "PUT": 3, "POST uploads": 1, "PUT partNumber uploadId": 2,
+        "GET list-type": 2, "GET uploads": 1, "GET list-type _SUCCESS": 1, "PUT": 3, "POST uploads": 1, "PUT partNumber uploadId": 2,
         "POST uploadId": 1, "PUT _manifest": 1, "PUT _SUCCESS": 1,
     }  # fmt: skip
 
@@ -151,3 +151,21 @@ def test_killed_at_any_other_call_it_leaves_the_same(story, quiet, done):
     for call in range(1, len(calls) + 1):
         if (call, done) not in told:
             killed(story, expected, call, done)
+
+
+REPLAY = ("replay", "claims", "--sink", "s3")
+
+
+def test_a_replay_that_is_killed_leaves_no_word_that_all_is_there(story, quiet):
+    _, expected = quiet
+    one = story()
+    assert one.run() == 0
+    assert one.run(words=REPLAY) == 0
+    calls = list(map(kind, one.gallows.calls))
+    gone, first, said = (calls.index(call) for call in ("DELETE _SUCCESS", "PUT", "PUT _SUCCESS"))
+    assert gone < first < said == len(calls) - 1
+    assert one.outcome() == expected
+    assert one.run(Sentence(first + 1, done=True), REPLAY) == -signal.SIGKILL
+    assert "_SUCCESS" not in [name.rpartition("/")[2] for name in one.shelf.names()]
+    assert one.run(words=REPLAY) == 0
+    assert one.outcome() == expected

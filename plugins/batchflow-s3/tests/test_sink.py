@@ -10,7 +10,7 @@ from batchflow_s3.growth import S3
 from batchflow_s3.sink import s3
 from buckets import rows_of
 
-from batchflow.plugin import Completing, SinkError
+from batchflow.plugin import Completing, Part, SinkError
 from batchflow.testing import SinkContract
 from batchflow.testing.sink import Damage, context, part, part_that_breaks, result, results
 
@@ -145,6 +145,25 @@ async def test_a_run_that_goes_on_takes_its_word_back_until_it_is_whole_again(sh
     assert json.loads(shelf.get("triage/run-1/sink-1/_manifest.json"))["count"] == 2
 
 
+async def test_a_replay_takes_the_word_back_before_the_first_part_is_written_again(shelf):
+    success = "triage/run-1/sink-1/_SUCCESS"
+    seen = []
+
+    async def looked_at(rows):
+        seen.append(success in shelf.names())
+        yield rows
+
+    await session(made(shelf), part("p1", results(0, 1)), part("p2", results(1, 1)), whole=True)
+    # A replay opens the sink as in a new run: nothing was ever confirmed.
+    again = Part(name="p1", rows=looked_at(results(0, 1)))
+    with pytest.raises(RuntimeError):
+        await session(made(shelf), again, part_that_breaks("p2", results(1, 1), RuntimeError()))
+    assert seen == [False]
+    assert success not in shelf.names()
+    await session(made(shelf), part("p1", results(0, 1)), part("p2", results(1, 1)), whole=True)
+    assert success in shelf.names()
+
+
 def large(count):
     """Rows of 64 KiB that cannot be compressed away, so that a few make parts."""
     return [result(f"k{n:06d}", os.urandom(32 * 1024).hex()) for n in range(count)]
@@ -239,8 +258,21 @@ async def test_a_bucket_that_goes_away_keeps_the_part_for_later(shelf):
     sink = made(shelf)
     await sink.open(context(), None)
     shelf.client.delete_bucket(Bucket=shelf.bucket)
-    with pytest.raises(SinkError, match=r"cannot write s3://.*/part=p1.jsonl: .*NoSuchBucket"):
+    with pytest.raises(SinkError, match=r"cannot write s3://.*/triage/: .*NoSuchBucket"):
         await sink.write(part("p1", results(0, 1)))
+    with pytest.raises(SinkError, match="No result is lost"):
+        await sink.write(part("p1", results(0, 1)))
+    await sink.close()
+
+
+async def test_a_bucket_that_goes_away_between_two_parts_is_told_with_the_part(shelf):
+    sink = made(shelf)
+    await sink.open(context(), None)
+    receipt = await sink.write(part("p1", results(0, 1)))
+    shelf.delete(receipt["key"])
+    shelf.client.delete_bucket(Bucket=shelf.bucket)
+    with pytest.raises(SinkError, match=r"cannot write s3://.*/part=p2.jsonl: .*NoSuchBucket"):
+        await sink.write(part("p2", results(1, 1)))
     await sink.close()
 
 

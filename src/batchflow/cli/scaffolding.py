@@ -2,40 +2,31 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from keyword import iskeyword
 from pathlib import Path
-from typing import Literal, TypeAlias
+from types import MappingProxyType
 
 import msgspec
 
+from batchflow.cli.app import VERBS
 from batchflow.cli.exits import Exit
 from batchflow.cli.running_core import noted_by_installer, uv_sources
+from batchflow.cli.scaffolds import Wanted
 from batchflow.cli.writing import texts, write_new
 from batchflow.extend.facade import Plugins
 from batchflow.extend.kinds import Kind
 from batchflow.model.errors import RunRefused, UserError
+from batchflow.ports.builder import Inspectable
 
-Wanted: TypeAlias = Literal[
-    "sink",
-    "source",
-    "builder",
-    "check",
-    "retry",
-    "loader",
-    "notifier",
-    "provider",
-    "secret_store",
-    "state_store",
-    "blob_store",
-    "hook",
-]
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 THREADED = frozenset({"sink", "source", "notifier"})
 """The kinds whose code hands blocking work to a thread, with anyio."""
+CALLED_IN_TEMPLATES: Mapping[str, str] = MappingProxyType({"filter": "{{{{ 'a' | {} }}}}", "global": "{{{{ {}() }}}}"})
+"""How those kinds are asked for, which have names that Jinja2 may have, too."""
 STYLE = """
 [tool.ruff]
 line-length = 120
@@ -96,6 +87,8 @@ def package(called: Called, kind: Wanted, folder: Path) -> dict[Path, str]:
     project = made[Path("pyproject.toml")]
     if kind not in THREADED:
         project = project.replace('"anyio>=4.9", ', "")
+    if kind == "command":
+        project = project.replace('"batchflow-jobs>=0.1"]', '"batchflow-jobs>=0.1", "cyclopts>=4"]')
     made[Path("pyproject.toml")] = project + STYLE + uv_sources(noted_by_installer(), folder)
     return made
 
@@ -111,8 +104,26 @@ def _objections(called: Called, kind: Wanted) -> Iterator[str]:
         yield "that name is taken"
     elif _is_installed(called):
         yield "something installed here has that name"
-    elif kind in set(Kind) and called.part in Plugins(entry_points=False).offers(Kind(kind)):
-        yield f"batchflow has a {kind} `{called.part}`, which yours would replace"
+    elif kind == "command" and called.part in {verb for verb, _, _ in VERBS}:
+        yield f"batchflow has a verb `{called.part}`, which is the one that would be run"
+    elif _is_there(kind, called.part):
+        yield f"batchflow has a {kind.replace('prices', 'price book')} `{called.part}`, which yours would replace"
+
+
+def _is_there(kind: Wanted, part: str) -> bool:
+    """Look for a part of that name in the box; templates have Jinja2's own, too."""
+    plugins = Plugins(entry_points=False)
+    if kind in CALLED_IN_TEMPLATES:
+        return _renders(plugins, CALLED_IN_TEMPLATES[kind].format(part))
+    return kind in set(Kind) and part in plugins.offers(Kind(kind))
+
+
+def _renders(plugins: Plugins, prompt: str) -> bool:
+    try:
+        builder = plugins.builder("template")(model="any", max_tokens=1, prompt=prompt)
+    except ValueError:
+        return False
+    return isinstance(builder, Inspectable) and not builder.problems(frozenset(), version="")
 
 
 def _is_installed(called: Called) -> bool:

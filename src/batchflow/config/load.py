@@ -93,7 +93,7 @@ class _Loading:
         self._faults = faults
         self._plugins = plugins
         self._env = env
-        self._refuse_unknown(tree, TOP)
+        self._refuse_unknown(tree, TOP, own=sections.OWN)
         self._defaults = self._map("defaults")
         self._refuse_unknown(self._defaults, KEYS)
         look_at(self._reader(tree), plugins)
@@ -160,9 +160,9 @@ class _Loading:
             return Tree({}, found.at)
         return found
 
-    def _refuse_unknown(self, tree: Tree, known: Collection[str]) -> None:
+    def _refuse_unknown(self, tree: Tree, known: Collection[str], *, own: str | None = None) -> None:
         for key in tree.items:
-            if key not in known:
+            if key not in known and not (own and key.startswith(own)):
                 self._faults.add(Fault(tree.keys[key], f"unknown key `{key}`", did_you_mean(key, known)))
 
 

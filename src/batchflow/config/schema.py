@@ -47,6 +47,7 @@ def schema(plugins: Plugins) -> Json:
             "defaults": {**_pointer("job"), "description": "Settings for every job: maps merge, lists replace."},
             "jobs": {"type": "object", "minProperties": 1, "additionalProperties": _pointer("job")},
         },
+        "patternProperties": {f"^{sections.OWN}": {}},
         "required": ["jobs"],
         "additionalProperties": False,
         "if": {"not": {"required": ["defaults"]}},

@@ -26,6 +26,8 @@ BATCH = BatchRules()
 SUBMIT = SubmitRules()
 RETRY = RetryRules()
 ORIGIN = Place(1, 1)
+OWN = "x-"
+"""Keys at the top that begin like this are those of whoever wrote the file, for what its anchors name; nobody reads them."""
 _SHARE = re.compile(r"^[0-9]{1,3}([.][0-9]{1,6})?%$")
 
 

@@ -27,10 +27,12 @@ CALLED: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.SECRET_STORE: ("find",),
     }
 )
-SUPPLIED = frozenset({"base", "carry", "filters", "spool", "clock", "output"})
+SUPPLIED = frozenset({"base", "carry", "filters", "globals", "spool", "clock", "output"})
 """What a factory may ask the app for."""
-FUNCTIONS = frozenset({Kind.FILTER, Kind.COMMAND})
+FUNCTIONS = frozenset({Kind.FILTER, Kind.GLOBAL, Kind.COMMAND})
 """Kinds that are plain functions, whose signature is no configuration."""
+RENDERED = frozenset({Kind.FILTER, Kind.GLOBAL})
+"""Those whose answer is written into a prompt."""
 UNNAMED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
@@ -53,8 +55,13 @@ def _faults(offer: Offer) -> Iterator[str]:
     except PluginError as error:
         yield error.message
         return
-    if spec is None:
-        return
+    if spec is not None:
+        yield from _faults_of_factory(offer.kind, factory, spec)
+    elif offer.kind in RENDERED and inspect.iscoroutinefunction(factory):
+        yield "it is async, and templates await nothing: make it a plain `def`"
+
+
+def _faults_of_factory(kind: Kind, factory: Any, spec: Spec) -> Iterator[str]:
     if not spec.doc:
         yield "the factory has no docstring: its first line is what `batchflow describe` says of it"
     for name, parameter in inspect.signature(factory).parameters.items():
@@ -67,7 +74,7 @@ def _faults(offer: Offer) -> Iterator[str]:
             yield f'parameter `{parameter.name}` has no help: Annotated[..., Doc("...")]'
     for name in sorted(spec.needed - SUPPLIED):
         yield f"parameter `{name}` is to be supplied by the app, which has no such thing; it has {', '.join(sorted(SUPPLIED))}"
-    yield from _gives(offer.kind, factory)
+    yield from _gives(kind, factory)
 
 
 def _gives(kind: Kind, factory: Any) -> Iterator[str]:

@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 def walled(store: T) -> T:
-    """Put a store behind the wall, if it is code of others."""
-    return cast("T", _Walled(store, store)) if is_foreign(store) else store
+    """Put a store behind the wall, if it is code of others and not behind it yet."""
+    return cast("T", _Walled(store, store)) if is_foreign(store) and not isinstance(store, _Walled) else store
 
 
 class _Walled:

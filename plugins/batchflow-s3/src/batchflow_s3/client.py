@@ -56,10 +56,9 @@ class Server:
 
     def connect(self) -> AbstractAsyncContextManager[Client]:
         """Makes a client. Keys are found as every AWS tool finds them: environment, profile, container, instance."""
-        import aioboto3  # half a second and 25 MB that only a job with a bucket pays
-        from botocore.config import Config
+        from botocore.config import Config  # half a second and 25 MB that only a job with a bucket pays
 
-        self._session = self._session or aioboto3.Session()
+        self._session = self._session or _session()
         style = {"addressing_style": "path"} if self._access.path_style else {}
         made = self._session.client(
             "s3",
@@ -68,6 +67,17 @@ class Server:
             config=Config(s3=style),
         )
         return cast("AbstractAsyncContextManager[Client]", made)
+
+
+def _session() -> Any:
+    import aioboto3
+    from aiobotocore.session import AioSession
+
+    from batchflow_s3.lean import loader
+
+    session: Any = AioSession()
+    session.register_component("data_loader", loader(session.get_config_variable("data_path")))
+    return aioboto3.Session(botocore_session=session)
 
 
 class Line:

@@ -102,7 +102,7 @@ class S3Sink:
         self._context: SinkContext | None = None
         self._one: OneObject | None = None
         self._anew = False
-        self._maybe_whole = False
+        self._maybe_whole = True
 
     def targets(self) -> Sequence[Target]:
         """The folder, and an object as it would lie in it."""
@@ -110,13 +110,12 @@ class S3Sink:
         key = whole_in(folder, format) if self._style.one else key_of(folder, "RUN", "PART", format)
         return (Target(str(self._place), like=self._place.url(key), server=self._server),)
 
-    async def open(self, context: SinkContext, last: Receipt | None) -> None:
+    async def open(self, context: SinkContext, last: Receipt | None) -> None:  # noqa: ARG002 - the bucket says more
         self._context = context
         self._folder = folder_in(folder_of(self._place.prefix, context.run), context.sink)
         self._anew = context.fresh
-        self._maybe_whole = last is not None
+        self._maybe_whole = True
         if self._style.one:
-            self._maybe_whole = True
             self._one = OneObject(self._bucket, self._folder, self._style.format, self._style.wrapped.kind)
         try:
             with self._told("cannot open", f"Nothing was touched. {SAFE}"):
@@ -173,12 +172,16 @@ class S3Sink:
         return None
 
     async def _no_longer_whole(self) -> None:
-        """Takes `_SUCCESS` away before a run that goes on writes more: whoever waits for it must not read half.
+        """Takes `_SUCCESS` away before a run that goes on, or is replayed, writes more: whoever waits for it must not read half.
 
-        Where nothing was ever confirmed, every part is to come: in the one object of an earlier time they would be twice.
+        It is looked for, and not by the last receipt: a replay has none. What is not there is not deleted either, which a
+        bucket with versions would write down. Where nothing was ever confirmed, every part is to come: in the one object
+        of an earlier time they would be twice.
         """
         if self._maybe_whole:
-            await self._bucket.delete(self._folder + SUCCESS)
+            page, _ = await self._bucket.page(self._folder + SUCCESS, "")
+            if page:
+                await self._bucket.delete(self._folder + SUCCESS)
             self._maybe_whole = False
         if self._one and self._anew:
             await self._one.forget()

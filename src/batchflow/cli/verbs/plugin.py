@@ -1,10 +1,11 @@
 """`batchflow plugin list | check | why | new`: what plugins there are, whether one is sound, who brings the parts of a job; a new one."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from batchflow.cli.options import HERE, JobFile, Json, NoPlugins
+from batchflow.cli.scaffolds import Wanted
 
 plugin = App(
     name="plugin", help="List plugins, check one, say which part of a job comes from which, or write a new one."
@@ -60,23 +61,7 @@ def new(
     name: Annotated[str, Parameter(help="What it is called, like `acme-lake`; also the folder that is written.")],
     /,
     *,
-    kind: Annotated[
-        Literal[
-            "sink",
-            "source",
-            "builder",
-            "check",
-            "retry",
-            "loader",
-            "notifier",
-            "provider",
-            "secret_store",
-            "state_store",
-            "blob_store",
-            "hook",
-        ],
-        Parameter(help="What it brings."),
-    ] = "sink",
+    kind: Annotated[Wanted, Parameter(help="What it brings.")] = "sink",
 ) -> int:
     """Write a package with one part that works, its contract tests, and a job that uses it. Nothing is ever overwritten."""
     from batchflow.cli.scaffolding import new as write

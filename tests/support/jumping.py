@@ -17,15 +17,19 @@ import anyio
 from anyio._backends._asyncio import AsyncIOBackend
 
 from batchflow.engine import nap
+from batchflow.machine.cadence import next_poll
 from batchflow.sim import Simulator
 from batchflow.sim.clock import SimClock
 from batchflow.sim.http import Api
 from batchflow.sim.server import ThreadServer
+from batchflow.stages import poll
 from batchflow.stages.lane import Lane
 
 EPOCH = 1_800_000_000.0
 SETTLE = 0.001
 """What was sent over loopback is there at once; a moment more is given to a kernel that has much to do."""
+SELDOM = 6.0
+"""Seconds between two looks at a batch that takes half a minute."""
 PATIENCE = 60.0
 """Real seconds after which whoever is waited for will never go on."""
 
@@ -96,7 +100,8 @@ class _Queue(queue.SimpleQueue):
 
 @contextmanager
 def seen_at_work():
-    """Makes work in threads known to the loop; and has the driver look round for wishes less often, for each look costs a query."""
+    """Makes work in threads known to the loop; and has the driver look round less often: for wishes, since each look costs a
+    query, and at a young batch, since that costs a call or two."""
     run_sync = AsyncIOBackend.run_sync_in_worker_thread.__func__
 
     async def in_thread(cls, func, args, abandon_on_cancel=False, limiter=None):
@@ -108,6 +113,10 @@ def seen_at_work():
             return await run_sync(cls, func, args, abandon_on_cancel, limiter)
         finally:
             token.cancel()
+
+    def seldom(age, retry_after=None):
+        quickest = SELDOM if isinstance(asyncio.get_running_loop(), JumpingLoop) else 0.0
+        return max(next_poll(age, retry_after), quickest)
 
     run_in_lane = Lane.run
 
@@ -126,6 +135,7 @@ def seen_at_work():
         patch.object(AsyncIOBackend, "run_sync_in_worker_thread", classmethod(in_thread)),
         patch.object(aiosqlite.core, "SimpleQueue", _Queue),
         patch.object(nap, "LISTEN", 10.0),
+        patch.object(poll, "next_poll", seldom),
     ):
         yield
 

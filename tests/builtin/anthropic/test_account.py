@@ -1,6 +1,7 @@
 """Where requests go and with whose key: decided by the configuration, never by what happens to be in the environment."""
 
 import logging
+import ssl
 import subprocess
 import sys
 import traceback
@@ -8,6 +9,7 @@ import traceback
 import pytest
 
 from batchflow.builtin.anthropic.account import Account, find_address
+from batchflow.builtin.anthropic.connection import Connection
 from batchflow.builtin.anthropic.provider import anthropic
 from batchflow.model.errors import Refused
 from batchflow.model.units import Secret
@@ -191,6 +193,24 @@ def test_a_header_that_cannot_be_sent_is_refused_without_being_shown():
 def test_which_addresses_are_on_this_machine(address, here):
     account = Account(base_url=address, secret=None, is_key=True, headers={}, proxy=None, patience=1)
     assert account.on_this_machine is here
+
+
+@pytest.mark.parametrize(
+    ("address", "proxy", "certificates"),
+    [
+        ("http://127.0.0.1:8000", None, False),
+        ("http://127.0.0.1:8000", "https://proxy.example", True),
+        ("https://127.0.0.1:8000", None, True),
+        ("http://gateway.example", None, True),
+        ("https://api.anthropic.com", None, True),
+    ],
+)
+async def test_certificates_are_loaded_unless_nothing_is_encrypted(monkeypatch, address, proxy, certificates):
+    loaded = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *given: loaded.append(given))
+    account = Account(base_url=address, secret=Secret(KEY), is_key=True, headers={}, proxy=proxy, patience=1)
+    await Connection(account).close()
+    assert bool(loaded) is certificates
 
 
 def test_a_key_and_a_token_are_one_too_many():

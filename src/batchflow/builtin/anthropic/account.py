@@ -44,6 +44,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
         except ValueError:
             return False
 
+    @property
+    def in_the_clear(self) -> bool:
+        """Whether every connection goes to a plain address on this machine, past any proxy."""
+        return self.on_this_machine and self.proxy is None and urlsplit(self.base_url).scheme == "http"
+
     def conceal(self, text: str) -> str:
         """Takes the key out of a text that came back from somewhere; a few letters would be found in every word, and are no key."""
         key = self.secret.reveal() if self.secret else ""

@@ -1,10 +1,15 @@
 """What every test here stands on: asyncio (aiosqlite knows nothing else), and a bench to run whole jobs on."""
 
+import gc
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
 SEED = 484465
+MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
 
 
 def pytest_addoption(parser):
@@ -13,6 +18,18 @@ def pytest_addoption(parser):
     group.addoption("--schedules", type=int, default=2000, help="random schedules to tell (2000)")
     # A fixed seed, so that a change is red for what it did; whoever looks for more gives other numbers.
     group.addoption("--schedule-seed", type=int, default=SEED, help=f"the seed they are drawn from ({SEED})")
+
+
+def pytest_configure(config):
+    """Files of tests lie in memory where there is room: to flush a file to a disk takes longer than most tests."""
+    if not config.option.basetemp and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_finish():
+    """What is there by now stays: nobody need look through it for cycles again and again."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
 
 
 def pytest_xdist_auto_num_workers():

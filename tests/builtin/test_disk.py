@@ -1,7 +1,9 @@
 """Bytes that nobody will look at again soon are not kept in the system's memory."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -25,6 +27,13 @@ def in_memory(path: Path) -> bool:
         return False
     finally:
         os.close(file)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder where files usually are: other tests have theirs in memory."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

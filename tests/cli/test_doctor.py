@@ -188,7 +188,7 @@ def test_a_batch_that_does_not_end_is_named(killed):
 
 def test_a_live_run_is_looked_at_without_harm(simulate, shop_of):
     """Objects are written before the rows that name them: those of a living driver are never taken for left behind."""
-    shop = shop_of(simulate(speed=600), records=800, more="batch: {max_requests: 20}")
+    shop = shop_of(simulate(speed=600), records=400, more="batch: {max_requests: 20}")
     process = shop.process("run")
     looks = 0
     while process.poll() is None:
@@ -198,7 +198,7 @@ def test_a_live_run_is_looked_at_without_harm(simulate, shop_of):
             looks += 1
     assert process.returncode == Exit.DELIVERED, process.stderr.read()
     assert looks > 1
-    assert len(shop.lines()) == shop.asked == 800
+    assert len(shop.lines()) == shop.asked == 400
 
 
 def test_a_missing_object_is_found(shop):

@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 import threading
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def test_a_signal_that_comes_when_a_stopped_command_has_finished_changes_nothing
 
     def press():
         while not shop.sim.stats()["batches_created"]:
-            pass
+            time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGTERM)
 
     somebody = threading.Thread(target=press)
@@ -223,6 +224,7 @@ def test_a_second_signal_stops_in_mid_call_and_the_next_run_finds_what_was_sent(
     process = shop.cold("run")
     while not shop.sim.stats()["batches_created"]:
         assert process.poll() is None
+        time.sleep(0.02)
     process.send_signal(number)
     while "press again" not in process.stderr.readline():
         assert process.poll() is None

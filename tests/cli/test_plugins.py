@@ -441,7 +441,8 @@ def test_functions_for_templates_are_no_configuration_and_must_not_be_async(shop
     house(house=FUNCTIONS.format(a="", b=""))
     assert shop("plugin", "check", "house").out == "house (plugins/house.py): sound\n"
     for a, b, which in (("async ", "", "global `grade`"), ("", "async ", "filter `quoted`")):
-        house(house=FUNCTIONS.format(a=a, b=b))
+        # Python takes a file of the same second and size for the one that it knows: let the sizes differ.
+        house(house=FUNCTIONS.format(a=a, b=b) + f"# {which}\n")
         said = shop("plugin", "check", "house")
         assert said.code == Exit.PLUGIN
         assert f"{which}: it is async, and templates await nothing: make it a plain `def`" in said.out

@@ -1,6 +1,7 @@
 """`batchflow reconcile`: what is in doubt in a sentence each, and an operator's word about it."""
 
 import json
+import time
 from functools import partial
 
 import anyio
@@ -152,6 +153,7 @@ def test_a_live_driver_is_told_and_obeys(busy):
     assert said.facts["said"][0]["done"] is True
     while not shop.asked:
         assert process.poll() is None
+        time.sleep(0.02)
     assert shop.sim.stats()["creates"] == 2
 
 

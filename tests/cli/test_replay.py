@@ -1,5 +1,7 @@
 """Results that a sink lost or spoiled are brought to it again, and nothing is paid for it."""
 
+import time
+
 from batchflow.cli.exits import Exit
 
 
@@ -51,6 +53,7 @@ def test_a_run_whose_output_went_in_the_middle_of_it_is_finished(simulate, shop_
     out = shop.folder / "out.jsonl"
     while not out.exists() or out.read_bytes().count(b"\n") < 8:  # the second part follows the first one's receipt
         assert process.poll() is None
+        time.sleep(0.005)
     process.kill()
     process.communicate()
     assert out.read_bytes().count(b"\n") < 40

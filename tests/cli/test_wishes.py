@@ -1,5 +1,7 @@
 """Cancel and pause, typed elsewhere: the driver obeys; without a driver the command does it itself."""
 
+import time
+
 import pytest
 
 from batchflow.cli.exits import Exit
@@ -191,6 +193,7 @@ def test_a_run_whose_output_file_was_spoiled_can_still_be_canceled(simulate, sho
     process = shop.process("run")
     while not shop.lines() or not shop("ps", "--json").facts[0]["books"]["delivered"]:
         assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
     process.kill()
     process.wait()
     sim.set_faults(FaultPlan.parse(["create::duration,seconds=1000000"]))

@@ -18,12 +18,15 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import batchflow
 from batchflow.cli import main
+from batchflow.cli.app import command_line
 
 LOADED_LATE = (
     "aiohttp", "anthropic", "anthropic.resources.beta", "anthropic.resources.messages", "anyio._backends._asyncio", "anyio._core._signals",
@@ -31,6 +34,15 @@ LOADED_LATE = (
     "jinja2", "rich._emoji_codes", "truststore",
 )  # fmt: skip
 """What a command imports of others when it comes to it: here once, for all forks."""
+JOB = """\
+version: 1
+provider: {api_key: "${env:HOME}"}
+jobs:
+  job:
+    source: {type: jsonl, path: in.jsonl, key: id}
+    request: {model: claude-haiku-4-5, max_tokens: 60, prompt: "{{ text }}"}
+    sinks: [{type: jsonl, path: out.jsonl}]
+"""
 NOT_TYPED = ("batchflow.testing", "batchflow.__main__")
 
 
@@ -41,8 +53,21 @@ def load(*more):
             import_module(module.name)
     for name in (*LOADED_LATE, *more):
         import_module(name)
+    read_a_job()
     assert threading.active_count() == 1, "a thread was begun, which no fork would have"
     gc.freeze()
+
+
+def read_a_job():
+    """Has what is made once in a process be made here: the readers of options, of words and of templates."""
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+        job = Path(folder, "batchflow.yaml")
+        job.write_text(JOB, encoding="utf-8")
+        Path(folder, "in.jsonl").write_text('{"id": 1, "text": "a"}\n', encoding="utf-8")
+        assert command_line(("validate", str(job))) == 0, said.getvalue()
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(10)
 
 
 def serve(control):

@@ -32,6 +32,10 @@ def pytest_collection_finish():
     gc.set_threshold(20_000, 20, 100)
 
 
+def pytest_unconfigure():
+    gc.unfreeze()  # some libraries count at the end what they gave out
+
+
 def pytest_xdist_auto_num_workers():
     # Twice the cores: half of the tests wait for processes and servers of their own.
     return 2 * (os.cpu_count() or 1)

@@ -93,7 +93,7 @@ def watch(places, clock):
     _around(calls, "post", places, lambda _path, body, _patience: "create" if isinstance(body, Body) else None)
     _around_pieces(places)
     _halve_rows(places)
-    for module, name in ((drafts, "_write_all"), (redo, "write_all"), (output, "write_all")):
+    for module, name in ((drafts, "write_all"), (redo, "write_all"), (output, "write_all")):
         _halve_bytes(module, name, places)
 
 

@@ -26,6 +26,18 @@ def pytest_configure(config):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """The slow ones come first in each worker's share: one that comes last has the others wait."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        others = [item for item in items if not item.get_closest_marker("slow")]
+        share = -(-len(others) // workers)
+        shares = ((*slow[n::workers], *others[n * share : (n + 1) * share]) for n in range(workers))
+        items[:] = [item for each in shares for item in each]
+
+
 def pytest_collection_finish():
     """What is there by now stays: nobody need look through it for cycles again and again."""
     gc.freeze()

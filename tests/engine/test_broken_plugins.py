@@ -18,7 +18,7 @@ from batchflow.job import To
 from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.rules import BatchRules
 from batchflow.model.state import RunState
-from batchflow.plugin import Bad, GiveUp, Page, Pause, Record, Retry, Written
+from batchflow.plugin import Bad, GiveUp, Page, Pause, Record, Retry, Target, Written
 from batchflow.ports.retry import MOST_ATTEMPTS
 
 TIMEOUT = 30.0
@@ -64,6 +64,12 @@ class Whole:
 
     async def close(self):
         pass
+
+    def targets(self):
+        return [Target("/nowhere/out.txt")]
+
+    def covers(self, target):
+        return False
 
 
 def stand_still():
@@ -208,6 +214,8 @@ BROKEN = [
     ("decide", pauses_without_a_word),
     ("write", refuses_in_one_text),
     ("write", gives_nonsense),
+    *((name, way) for name in ("targets", "covers") for way in (raises_plainly, exits_plainly, blocks)),
+    ("targets", gives_nonsense_plainly),
     *((name, way) for name in ("build", "check", "decide") for way in (raises_plainly, blocks, gives_nonsense_plainly)),
 ]
 

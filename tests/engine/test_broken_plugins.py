@@ -149,6 +149,10 @@ def calls_it_another_row(result):
     return msgspec.structs.replace(result, key="same")
 
 
+def has_its_own_word(result):
+    return msgspec.structs.replace(result, word="splendid")
+
+
 def makes_it_cheaper(result):
     result.cost = -5
     return result
@@ -206,7 +210,10 @@ BROKEN = [
     ("read", gives_no_place),
     ("read", gives_a_place_that_cannot_be_kept),
     ("read", names_by_number),
-    *(("check", way) for way in (says_one_text, calls_it_another_row, makes_it_cheaper, says_a_number)),
+    *(
+        ("check", way)
+        for way in (says_one_text, calls_it_another_row, makes_it_cheaper, says_a_number, has_its_own_word)
+    ),
     *((name, raises_what_has_no_text) for name in ("read", "build", "check", "decide")),
     ("decide", waits_backwards),
     ("decide", waits_for_ever),

@@ -4,6 +4,7 @@ A source of files says what it covers, a sink of files what it targets; who says
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -93,14 +94,14 @@ def needed_in(state: Path, base: Path) -> Sequence[Needed]:
 def _covered(source: Covering, targets: Sequence[Target]) -> Collection[Target]:
     covered: list[Target] = []
     for target in targets:
-        try:
+        with suppress(OSError, SourceError):  # reading is where that is told
             covered += [target] if source.covers(target) else []
-        except (OSError, SourceError):
-            pass  # reading is where that is told
     return covered
 
 
-def _overlap(sinks: Sequence[Written], number: int, covered: Collection[Target], needed: Sequence[Needed]) -> Overlap | None:
+def _overlap(
+    sinks: Sequence[Written], number: int, covered: Collection[Target], needed: Sequence[Needed]
+) -> Overlap | None:
     sink = sinks[number]
     return next(
         (found for target in sink.targets for found in _found(sink, target, sinks[:number], covered, needed)), None

@@ -223,6 +223,8 @@ async def test_dates_decimals_and_bytes_are_carried_as_json_has_them(bench):
 UNUSABLE_RETRIES = [
     Retry(after=None),
     Retry(after="3"),
+    Retry(after=-5),
+    Retry(after=1e9),
     Retry(after=float("nan")),
     Retry(after=float("inf")),
     Retry(change=None),

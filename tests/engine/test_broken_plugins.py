@@ -162,14 +162,6 @@ def says_a_number(result):
     return msgspec.structs.replace(result, text=7)
 
 
-def waits_backwards(*_):
-    return Retry(after=-5)
-
-
-def waits_for_ever(*_):
-    return Retry(after=1e9)
-
-
 class Mute(Exception):
     """An error whose own text cannot be had."""
 
@@ -215,8 +207,6 @@ BROKEN = [
         for way in (says_one_text, calls_it_another_row, makes_it_cheaper, says_a_number, has_its_own_word)
     ),
     *((name, raises_what_has_no_text) for name in ("read", "build", "check", "decide")),
-    ("decide", waits_backwards),
-    ("decide", waits_for_ever),
     ("decide", exits_plainly),
     ("decide", pauses_without_a_word),
     ("write", refuses_in_one_text),

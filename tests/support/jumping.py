@@ -58,6 +58,10 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor, func, *args):
         return self.at_work(super().run_in_executor(executor, func, *args))
 
+    async def shutdown_default_executor(self, *_):
+        """Wait without the limit that Python gives from 3.12 on: the thread that waits there is not seen at work, so it was over at once."""
+        await super().shutdown_default_executor()
+
 
 class _Jumping(selectors.DefaultSelector):
     def __init__(self, loop):

@@ -23,15 +23,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Ask again after so many seconds, with the request changed like this (read by `Amending.amend`)."""
+    """Ask again after so many seconds, thirty days at most, with the request changed like this (read by `Amending.amend`)."""
 
     after: float = 0.0
     change: dict[str, Any] = {}
-
-    def __post_init__(self) -> None:
-        """Refuse a wait that is over before it begins, or that nobody lives to see the end of, where it is made."""
-        if isinstance(self.after, int | float) and not 0 <= self.after <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
-            raise ValueError(f"nobody waits {self.after:g} s: `after` is 0 to {LONGEST:,} s, which are 30 days")
 
 
 class GiveUp(msgspec.Struct, frozen=True):

@@ -56,8 +56,8 @@ class Sink(Protocol):
     """Takes parts, one at a time, and gives a receipt for each once it is safe on disk (or wherever it goes).
 
     `promise` says what happens when a part comes twice, which it does after a crash between `write` and the commit:
-    `receipt`: it is recognised by its name or cut off again by the last receipt, so exactly once; `keyed`: rows replace
-    themselves, so exactly once in effect; `at_least_once`: rows may double.
+    `receipt`: it is recognised by its name or cut off again by the last receipt, so exactly once; `keyed`: what
+    comes again takes the place of what was there, rows by their keys or a part by its name, so exactly once in effect; `at_least_once`: rows may double.
     A sink that cannot write raises `SinkError`; its deliveries wait and the other sinks go on. One whose target refuses
     single rows writes the others and gives `Written`, with the same refusals whenever it recognises that part again.
     """

@@ -1,6 +1,5 @@
 """Verdicts: what becomes of each row that is not simply good. Rows that share a fate share one setback."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -13,7 +12,7 @@ from batchflow.model.result import Bad, Result
 from batchflow.model.state import Batch, Decision, Setback
 from batchflow.model.words import BILLED, Word
 from batchflow.ports.check import Check
-from batchflow.ports.retry import MOST_ATTEMPTS, Accept, Failure, GiveUp, Pause, Retry
+from batchflow.ports.retry import LONGEST, MOST_ATTEMPTS, Accept, Failure, GiveUp, Pause, Retry
 from batchflow.stages.kit import Kit
 from batchflow.stages.wall import blame, misgiven, wall
 
@@ -65,7 +64,7 @@ class Verdicts:
             verdict = policy.decide(failure)
         match verdict:
             case Retry() if not _is_sound(verdict):
-                wanted = "a `Retry` whose `after` is a number of seconds and whose `change` is a map of JSON"
+                wanted = f"a `Retry` whose `after` is 0 to {LONGEST:,} s and whose `change` is a map of JSON"
                 raise misgiven(policy, doing, verdict, wanted)
             case Retry() if result.attempt >= MOST_ATTEMPTS:
                 self._join(result, Decision.DEAD, {}, 0.0)
@@ -134,7 +133,7 @@ def _is_sound(verdict: Retry) -> bool:
         msgspec.json.encode(change)
     except (TypeError, ValueError, msgspec.MsgspecError):
         return False
-    return isinstance(after, int | float) and math.isfinite(after) and isinstance(change, dict)
+    return isinstance(after, int | float) and 0 <= after <= LONGEST and isinstance(change, dict)
 
 
 def examine(result: Result, checks: Sequence[Check]) -> Result:

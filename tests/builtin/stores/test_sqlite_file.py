@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -318,8 +319,8 @@ def test_after_a_failed_sync_nobody_claims_to_know():
 
 
 def test_our_own_mistakes_are_not_blamed_on_the_disk():
-    with pytest.raises(sqlite3.OperationalError) as error:
-        sqlite3.connect(":memory:").execute("SELEKT 1")
+    with closing(sqlite3.connect(":memory:")) as database, pytest.raises(sqlite3.OperationalError) as error:
+        database.execute("SELEKT 1")
     assert explain(error.value, Path("state.db")) is None
     assert explain(sqlite3.ProgrammingError("closed"), Path("state.db")) is None
 

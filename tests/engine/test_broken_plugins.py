@@ -149,6 +149,10 @@ def calls_it_another_row(result):
     return msgspec.structs.replace(result, key="same")
 
 
+def refuses_in_its_own_word(*_):
+    return Bad(("not so good",), "splendid")
+
+
 def has_its_own_word(result):
     return msgspec.structs.replace(result, word="splendid")
 
@@ -204,7 +208,14 @@ BROKEN = [
     ("read", names_by_number),
     *(
         ("check", way)
-        for way in (says_one_text, calls_it_another_row, makes_it_cheaper, says_a_number, has_its_own_word)
+        for way in (
+            says_one_text,
+            calls_it_another_row,
+            makes_it_cheaper,
+            says_a_number,
+            has_its_own_word,
+            refuses_in_its_own_word,
+        )
     ),
     *((name, raises_what_has_no_text) for name in ("read", "build", "check", "decide")),
     ("decide", exits_plainly),

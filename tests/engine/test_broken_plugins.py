@@ -474,3 +474,22 @@ async def test_a_function_that_blocks_stalls_nobody(bench):
     assert report.run.state is RunState.DONE
     assert len(threads) == 3
     assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("way", [raises_plainly, blocks])
+async def test_a_sink_that_no_longer_says_what_it_writes_keeps_no_run_from_being_canceled(bench, broken, way):
+    bench.simulate("create:2+:credit", duration=600.0, cancel_delay=10.0)
+    ways = [lambda: []]
+    job = broken("targets", lambda *_: ways[-1]())
+    job = replace(job, rules=msgspec.structs.replace(job.rules, batch=BatchRules(max_requests=4)))
+    async with bench.flow() as flow:
+        report = await flow.run(job)
+        assert report.run.state is RunState.PAUSED
+        ways.append(way)
+        report = await flow.cancel(job, report.run)
+    assert report.run.cancel
+    assert report.books["in_flight"] == report.books["waiting"] == 0
+    assert bench.sim.stats()["creates"] <= 2
+    parked = bench.told("part.parked")
+    assert all("when it was asked what it writes" in event.text and "Culprit" in event.text for event in parked)
+    assert parked

@@ -479,7 +479,7 @@ async def test_a_function_that_blocks_stalls_nobody(bench):
 @pytest.mark.parametrize("way", [raises_plainly, blocks])
 async def test_a_sink_that_no_longer_says_what_it_writes_keeps_no_run_from_being_canceled(bench, broken, way):
     bench.simulate("create:2+:credit", duration=600.0, cancel_delay=10.0)
-    ways = [lambda: []]
+    ways = [list]
     job = broken("targets", lambda *_: ways[-1]())
     job = replace(job, rules=msgspec.structs.replace(job.rules, batch=BatchRules(max_requests=4)))
     async with bench.flow() as flow:

@@ -17,6 +17,7 @@ from batchflow.config.load import load
 from batchflow.config.one_job import KEYS
 from batchflow.extend import hooks
 from batchflow.extend.facade import Plugins
+from batchflow.extend.kinds import Kind
 from batchflow.sim import FaultPlan, Simulator
 
 ROOT = Path(__file__).parent.parent
@@ -175,6 +176,7 @@ def test_every_command_that_a_page_names_exists(page):
     code = "\n".join(re.findall(r"`[^`]+`|^ {4}.*$", page.read_text(encoding="utf-8"), re.MULTILINE))
     code += "\n".join(fence.text for fence in fences(page) if fence.kind in {"shell", "console", "bash"})
     assert set(TOLD.findall(code)) - {name for name, _, _ in VERBS} - NO_VERBS == set()
+    assert set(re.findall(r"\bbatchflow describe ([a-z_]+)", code)) <= set(Kind)
 
 
 def test_every_command_that_a_message_names_exists():

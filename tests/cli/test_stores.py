@@ -159,7 +159,7 @@ def test_a_folder_with_runs_keeps_its_stores(spread, old, new, word):
         ("{store: {type: memory}}", "`memory` forgets everything when the command ends"),
         ("{objects: {type: folder}}", "`path` is required"),
         ("{objects: {type: s4}}", "there is no blob_store `s4`"),
-        ("{objekts: {type: folder, path: x}}", "unknown option `objekts`"),
+        ("{objekts: {type: folder, path: x}}", "did you mean `objects`? known: folder, objects, store"),
         ("5", "should be a path"),
     ],
 )

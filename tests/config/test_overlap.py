@@ -144,3 +144,47 @@ def test_two_sinks_of_one_file_are_refused(told, tmp_path):
     for other in ("out", "./out", "soft", ".out.batchflow"):
         [said] = told(f"[{{type: jsonl, path: out}}, {{type: csv, path: {other}}}]")
         assert said.startswith(":7:57: sinks `jsonl` and `csv` write to one file: ")
+
+
+SILENT = """
+import threading
+from batchflow.plugin import hookimpl, Target
+
+class Sink:
+    promise = "keyed"
+    def open(self, context, last): ...
+    def write(self, part): return {}
+    def close(self): ...
+    def targets(self):
+        threading.Event().wait()
+
+class Source:
+    async def read(self, after):
+        return
+        yield
+    async def fingerprint(self): ...
+    def covers(self, target):
+        raise ZeroDivisionError("oops")
+
+def silent(): return Sink()
+def loud(): return Source()
+
+@hookimpl
+def register_sinks(register):
+    register("silent", silent)
+
+@hookimpl
+def register_sources(register):
+    register("loud", loud)
+"""
+
+
+def test_a_plugin_that_does_not_say_what_it_writes_or_covers_is_named_in_time(told, tmp_path):
+    (tmp_path / "mine.py").write_text(SILENT)
+    job = "[{type: silent, name: one}, {type: jsonl, path: f/out.jsonl}]\n    plugin_timeout: 100ms"
+    said = told(job, "{type: loud}")
+    assert len(said) == 2, said
+    assert any(
+        "Sink (" in one and "did not come back within 0.1 s when it was asked what it writes" in one for one in said
+    )
+    assert any("Source (" in one and "failed when it was asked whether it would read" in one for one in said)

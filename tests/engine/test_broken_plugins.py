@@ -18,7 +18,7 @@ from batchflow.job import To
 from batchflow.model.errors import BatchflowError, PluginError
 from batchflow.model.rules import BatchRules
 from batchflow.model.state import RunState
-from batchflow.plugin import Bad, GiveUp, Page, Pause, Record, Retry, Written
+from batchflow.plugin import Bad, GiveUp, Page, Pause, Record, Retry, Target, Written
 from batchflow.ports.retry import MOST_ATTEMPTS
 
 TIMEOUT = 30.0
@@ -64,6 +64,12 @@ class Whole:
 
     async def close(self):
         pass
+
+    def targets(self):
+        return [Target("/nowhere/out.txt")]
+
+    def covers(self, target):
+        return False
 
 
 def stand_still():
@@ -143,6 +149,14 @@ def calls_it_another_row(result):
     return msgspec.structs.replace(result, key="same")
 
 
+def refuses_in_its_own_word(*_):
+    return Bad(("not so good",), "splendid")
+
+
+def has_its_own_word(result):
+    return msgspec.structs.replace(result, word="splendid")
+
+
 def makes_it_cheaper(result):
     result.cost = -5
     return result
@@ -192,12 +206,24 @@ BROKEN = [
     ("read", gives_no_place),
     ("read", gives_a_place_that_cannot_be_kept),
     ("read", names_by_number),
-    *(("check", way) for way in (says_one_text, calls_it_another_row, makes_it_cheaper, says_a_number)),
+    *(
+        ("check", way)
+        for way in (
+            says_one_text,
+            calls_it_another_row,
+            makes_it_cheaper,
+            says_a_number,
+            has_its_own_word,
+            refuses_in_its_own_word,
+        )
+    ),
     *((name, raises_what_has_no_text) for name in ("read", "build", "check", "decide")),
     ("decide", exits_plainly),
     ("decide", pauses_without_a_word),
     ("write", refuses_in_one_text),
     ("write", gives_nonsense),
+    *((name, way) for name in ("targets", "covers") for way in (raises_plainly, exits_plainly, blocks)),
+    ("targets", gives_nonsense_plainly),
     *((name, way) for name in ("build", "check", "decide") for way in (raises_plainly, blocks, gives_nonsense_plainly)),
 ]
 
@@ -448,3 +474,22 @@ async def test_a_function_that_blocks_stalls_nobody(bench):
     assert report.run.state is RunState.DONE
     assert len(threads) == 3
     assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("way", [raises_plainly, blocks])
+async def test_a_sink_that_no_longer_says_what_it_writes_keeps_no_run_from_being_canceled(bench, broken, way):
+    bench.simulate("create:2+:credit", duration=600.0, cancel_delay=10.0)
+    ways = [list]
+    job = broken("targets", lambda *_: ways[-1]())
+    job = replace(job, rules=msgspec.structs.replace(job.rules, batch=BatchRules(max_requests=4)))
+    async with bench.flow() as flow:
+        report = await flow.run(job)
+        assert report.run.state is RunState.PAUSED
+        ways.append(way)
+        report = await flow.cancel(job, report.run)
+    assert report.run.cancel
+    assert report.books["in_flight"] == report.books["waiting"] == 0
+    assert bench.sim.stats()["creates"] <= 2
+    parked = bench.told("part.parked")
+    assert all("when it was asked what it writes" in event.text and "Culprit" in event.text for event in parked)
+    assert parked

@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+from contextlib import nullcontext
 
 import anyio
 import pytest
 from hypothesis import Phase, find, settings
+from msgspec import structs
 
 from batchflow import plugin
 from batchflow.builtin.stores import memory
@@ -76,6 +78,53 @@ async def test_the_examples_find_a_store_that_checks_nothing():
 
     with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
         await BlobStoreContract().test_a_damaged_byte_is_noticed_before_all_is_given_away(store, damage, 0)
+
+
+class DropsOneOfMany(MemoryState):
+    async def outlook(self, run, now, *, moving, limit):
+        seen = await super().outlook(run, now, moving=moving, limit=limit)
+        return structs.replace(seen, due=[*seen.due[:3], *seen.due[4:]])
+
+
+class RemembersWhatItRead(MemoryState):
+    """Another handle's view of a store, which asks for a thing once."""
+
+    def __init__(self, store, *asked_once):
+        self._seen, self._store, self._asked_once = {}, store, asked_once
+
+    def __getattribute__(self, name):
+        if name not in {"get", "find", "books", "outlook"}:
+            return super().__getattribute__(name)
+
+        async def ask(*given, **options):
+            answer = await getattr(self._store, name)(*given, **options)
+            return self._seen.setdefault(name, answer) if name in self._asked_once else answer
+
+        return ask
+
+
+async def test_the_examples_find_a_look_that_drops_one_of_many():
+    with pytest.raises(AssertionError):
+        await StateStoreContract().test_a_look_leaves_out_nothing_of_many(DropsOneOfMany(now=ManualClock().now))
+
+
+@pytest.mark.parametrize("stale", [None, "get", "find", "books", "outlook"])
+async def test_the_examples_find_a_stale_cache(stale):
+    other = MemoryState(now=ManualClock().now)
+    cached = RemembersWhatItRead(other, stale)
+    with pytest.raises(AssertionError) if stale else nullcontext():
+        await StateStoreContract().test_what_was_looked_at_before_another_committed_is_looked_at_anew(cached, other)
+
+
+@pytest.mark.parametrize("most", [None, 1000])
+async def test_the_examples_find_a_list_that_ends_with_its_first_page(most):
+    class OnePage(MemoryBlobs):
+        async def list(self, prefix=""):
+            for name in sorted([name async for name in super().list(prefix)])[:most]:
+                yield name
+
+    with pytest.raises(AssertionError) if most else nullcontext():
+        await BlobStoreContract().test_more_names_than_fit_on_a_page_are_all_listed(OnePage())
 
 
 @pytest.mark.parametrize("contract", [StateStoreContract, BlobStoreContract])

@@ -1,8 +1,13 @@
 """The sink contract holds a sink to what it declares: it passes an honest one and finds a liar out."""
 
+import hashlib
 import json
+import re
+import time
 from contextlib import nullcontext, suppress
+from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import anyio
@@ -10,7 +15,7 @@ import pytest
 
 from batchflow.model.record import Record
 from batchflow.testing.builder import BuilderContract
-from batchflow.testing.sink import Check, SinkContract
+from batchflow.testing.sink import MISTAKABLE, PARTS, Check, SinkContract
 
 
 class Naive:
@@ -178,6 +183,106 @@ async def test_a_sink_that_mistakes_keys_or_gives_no_receipt_is_found_out(tmp_pa
         make = partial(Keyed, folder / "out", **faults)
         with pytest.raises(AssertionError) if faults else nullcontext():
             await getattr(SinkContract(), name)(Check(make, reading(folder / "out")))
+
+
+class Filed(Naive):
+    """Makes a file of each part, under what is left of its name."""
+
+    promise = "receipt"
+
+    def __init__(self, path, *, named=str, end=None):
+        super().__init__(path)
+        self.named, self.end = named, end
+
+    async def open(self, context, last):
+        self.path.mkdir(exist_ok=True)
+
+    async def write(self, part):
+        rows = [[row.key, row.text] async for rows in part.rows for row in rows]
+        (self.path / hashlib.sha256(self.named(part.name).encode()).hexdigest()).write_text(json.dumps(rows))
+        return {"part": part.name}
+
+    async def complete(self):
+        if self.end:
+            for file in self.path.iterdir():
+                self.end(file)
+
+
+def filed(path):
+    async def read():
+        return [tuple(row) for file in path.iterdir() for row in json.loads(file.read_text())]
+
+    return read
+
+
+def damage(file):
+    file.write_text(json.dumps(json.loads(file.read_text())[:-1]))
+
+
+WHOLE = "test_marking_the_target_as_whole_changes_no_row"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "fault"),
+    [
+        ("test_parts_whose_names_differ_in_little_are_kept_apart", [PARTS], {"named": lambda name: name[:70]}),
+        ("test_parts_whose_names_differ_in_little_are_kept_apart", [PARTS], {"named": lambda name: name[-6:]}),
+        *(
+            ("test_parts_whose_names_differ_in_little_are_kept_apart", [MISTAKABLE], {"named": named})
+            for named in (partial(re.sub, r"[^\w.-]", "_"), partial(re.sub, r"[^a-zA-Z0-9_/.-]", ""), str.lower)
+        ),
+        (WHOLE, [], {"end": Path.unlink}),
+        (WHOLE, [], {"end": damage}),
+        ("test_a_new_process_can_mark_the_target_as_whole_again", [], {"end": damage}),
+        ("test_more_parts_may_follow_where_a_target_was_whole", [], {"end": damage}),
+    ],
+)
+async def test_a_sink_that_takes_parts_for_one_another_or_spoils_what_is_whole_is_found_out(
+    tmp_path, name, given, fault
+):
+    for faults in ({}, fault):
+        folder = tmp_path / f"{bool(faults)}"
+        with pytest.raises(AssertionError) if faults else nullcontext():
+            await getattr(SinkContract(), name)(Check(partial(Filed, folder, **faults), filed(folder)), *given)
+
+
+TODAY = {
+    "date.today": lambda: date.today().isoformat(),  # noqa: DTZ011 - that is what is to be found
+    "datetime.now": lambda: datetime.now().strftime("%Y-%m-%d"),  # noqa: DTZ005 - that is what is to be found
+    "time.strftime": lambda: time.strftime("%Y", time.localtime()),
+    "time.time": lambda: str(time.time() // 1e6),
+}
+
+
+class Dated:
+    """Writes the day into its requests, and asks for what no batch may have."""
+
+    def __init__(self, today=str, **more):
+        self.today, self.more = today, more
+
+    def build(self, record):
+        said = f"{self.today()} {record.key} {isinstance(record.data['on'], date)}"
+        return {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": said}], **self.more}
+
+
+@pytest.mark.parametrize(
+    ("test", "fault"),
+    [
+        *(("test_the_time_of_day_does_not_matter", {"today": today}) for today in TODAY.values()),
+        ("test_no_request_asks_for_a_stream", {"stream": True}),
+    ],
+    ids=[*TODAY, "stream"],
+)
+def test_a_builder_that_looks_at_the_clock_or_streams_is_found_out(monkeypatch, test, fault):
+    class Contract(BuilderContract):
+        pass
+
+    records = [Record("a", {"on": date(2026, 1, 1)}, "1"), Record("b", {"on": datetime(2026, 1, 1, tzinfo=UTC)}, "2")]
+    more = [monkeypatch] if "day" in test else []
+    for faults in ({}, fault):
+        with pytest.raises(AssertionError) if faults else nullcontext():
+            getattr(Contract(), test)(Dated(**faults), records, *more)
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("steady", [True, False])

@@ -1,6 +1,7 @@
 """Servers that speak S3 over HTTP on loopback, each a process of its own: moto's, and SeaweedFS where its binary is."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 
+LISTED = 100
+"""Names that moto lists in one reply."""
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -34,8 +37,10 @@ def serving(command: list[str], word: str, **options: object) -> Iterator[str]:
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Runs moto on a port of the system's choice."""
-    with serving([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], "Running on ") as url:
+    """Runs moto on a port of the system's choice. It lists little at once, so that few names are more than that."""
+    environment = {**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": str(LISTED)}
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with serving(command, "Running on ", env=environment) as url:
         yield url
 
 

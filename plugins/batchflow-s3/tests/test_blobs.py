@@ -4,6 +4,7 @@ import pytest
 from batchflow_s3.blobs import s3
 from buckets import PREFIX, Objects, connected, spoil
 from gallows import Gallows
+from servers import LISTED
 
 from batchflow.plugin import ObjectDamaged, StoreUnavailable
 from batchflow.testing.blobs import BIG, names, put, read
@@ -12,6 +13,8 @@ HUGE = BIG * 10
 
 
 class TestInBucket(Objects):
+    listed = LISTED
+
     """On moto."""
 
 

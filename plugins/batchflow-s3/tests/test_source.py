@@ -15,6 +15,7 @@ from batchflow_s3.place import Access, place_at
 from batchflow_s3.source import s3
 from buckets import InBucket, SpoiltLines, jsonl, made
 from gallows import Gallows
+from servers import LISTED
 
 from batchflow.plugin import Record, SourceError
 from batchflow.testing import SourceContract
@@ -67,18 +68,20 @@ def test_a_pattern_means_what_it_means_for_files(path, keys):
 
 
 async def test_more_objects_than_a_listing_has_are_found_and_found_again(shelf):
-    for n in range(1003):
+    for n in range(2 * LISTED + 3):
         shelf.put(f"in/{n:04}.jsonl", b"")
+    assert shelf.client.list_objects_v2(Bucket=shelf.bucket)["KeyCount"] == LISTED
     bucket = Bucket(place_at(f"s3://{shelf.bucket}/in/"), Server(Access(endpoint_url=shelf.url, path_style=True)))
     objects = Objects(bucket)
 
     async def names(start=None):
         return [item.name for item in await anyio.to_thread.run_sync(lambda: list(objects.files(start)))]
 
-    assert await names() == [f"{n:04}.jsonl" for n in range(1003)]
-    assert await names("0001.jsonl") == [f"{n:04}.jsonl" for n in range(1, 1003)]
-    assert await names("1001.jsonl") == ["1001.jsonl", "1002.jsonl"]
-    assert await names("1001.json") == []
+    assert await names() == [f"{n:04}.jsonl" for n in range(2 * LISTED + 3)]
+    assert await names("0001.jsonl") == [f"{n:04}.jsonl" for n in range(1, 2 * LISTED + 3)]
+    last = [f"{2 * LISTED + n:04}.jsonl" for n in (1, 2)]
+    assert await names(last[0]) == last
+    assert await names(last[0].removesuffix("l")) == []
     await bucket.close()
 
 

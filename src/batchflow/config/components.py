@@ -65,10 +65,10 @@ class Reader:
         self._unknown: list[problem.Path] = []
         """Places of values that refer to what is not there."""
 
-    def section(self, make: Callable[..., T], options: Options) -> T | None:
-        """Read a section that is no component: `make` is its signature."""
+    def section(self, make: Callable[..., T], options: Options, *, beside: Sequence[str] = ()) -> T | None:
+        """Read a section that is no component: `make` is its signature. `beside` is read elsewhere, and only known here."""
         spec = Spec.of(make)
-        kwargs, problems = spec.parse(self._values(options), self.base)
+        kwargs, problems = spec.parse(self._values(options), self.base, beside=beside)
         self._all_wrong(problems, options.path)
         return None if problems else make(**kwargs)
 

@@ -1,17 +1,19 @@
 """Which files a job file needs, and which sinks of its jobs would write over them."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+
+from anyio.to_thread import run_sync
 
 from batchflow.config.identity import files_of
 from batchflow.config.job import Component, Draft, JobFile
 from batchflow.config.load import Survey
 from batchflow.config.references import REFERENCE
 from batchflow.extend.facade import Plugins
+from batchflow.model.errors import PluginError
 from batchflow.model.problem import Problem
 from batchflow.model.target import Target
-from batchflow.stages.overlap import KEPT, Needed, Written, covers_of, needed_in, overlaps, targets_of
+from batchflow.stages.overlap import KEPT, Needed, Written, covered_by, needed_in, overlaps, targets_of
 
 PLACES = ("path", "url")
 """What the options are called that say where a sink writes."""
@@ -22,10 +24,23 @@ async def clashes(
 ) -> list[Problem]:
     """Find sinks that would write over each other, over what the job reads, or over what it or batchflow needs."""
     made = [(outlet, sink) for outlet, sink in zip(job.sinks, sinks, strict=True) if sink is not None]
-    written = [Written(outlet.name, _targets(outlet.sink, sink)) for outlet, sink in made]
+    within = job.rules.plugin_timeout
+    wrong: list[Problem] = []
+    written: list[Written] = []
+    for outlet, sink in made:
+        try:
+            written.append(Written(outlet.name, await _targets(outlet.sink, sink, within)))
+        except PluginError as error:
+            written.append(Written(outlet.name, ()))
+            wrong.append(_about(outlet.sink, error))
+    covered: Collection[Target] = ()
+    try:
+        covered = await _covered(job.source, source, [one for sink in written for one in sink.targets], within)
+    except PluginError as error:
+        wrong += [_about(job.source, error)] if job.source else []
     needed = [*_files(job), *(Needed(path, "a plugin of the job") for path in plugins.files), *kept]
-    found = await overlaps(written, _covers(job.source, source), needed)
-    return [
+    found = await overlaps(written, covered, needed)
+    return wrong + [
         Problem(overlap.message, _place(outlet.sink), overlap.hint)
         for (outlet, _), overlap in zip(made, found, strict=True)
         if overlap
@@ -49,21 +64,30 @@ def _files(job: Draft) -> Iterator[Needed]:
         yield Needed(job.base / Path(name).expanduser(), f"{name}, which the job file names")
 
 
-def _targets(component: Component, sink: object) -> Sequence[Target]:
-    said = targets_of(sink)
+async def _targets(component: Component, sink: object, within: float) -> Sequence[Target]:
+    said = await targets_of(sink, within=within)
     path = component.kwargs.get("path")
     if said is not None or not isinstance(path, Path):
         return said or ()
     return (Target(str(path), shared="table" in component.kwargs),)
 
 
-def _covers(component: Component | None, source: object) -> Callable[[Target], bool] | None:
+async def _covered(
+    component: Component | None, source: object, targets: Sequence[Target], within: float
+) -> Collection[Target]:
+    said = await covered_by(source, targets, within=within)
     path = component.kwargs.get("path") if component else None
-    return covers_of(source) or (partial(_is_read, path) if isinstance(path, Path) else None)
+    if said is not None or not isinstance(path, Path):
+        return said or ()
+    return await run_sync(lambda: [target for target in targets if _is_read(path, target)])
 
 
 def _is_read(path: Path, target: Target) -> bool:
     return not target.shared and target.leads_to(path)
+
+
+def _about(component: Component, error: PluginError) -> Problem:
+    return Problem(error.message, (*component.path, "type"), error.hint, plugin=True)
 
 
 def _place(sink: Component) -> tuple[str | int, ...]:

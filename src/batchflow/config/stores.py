@@ -79,7 +79,7 @@ def folder_of(reader: Reader, tree: Tree) -> Path | None:
     if node is None or not isinstance(node.value, dict):
         return reader.picked(sections.file, Options((), tree))
     reader.picked(sections.file, Options((), tree.without(KEY)))
-    return reader.section(sections.state, Options((KEY,), node.without(*KINDS)))
+    return reader.section(sections.state, Options((KEY,), node.without(*KINDS)), beside=[*KINDS])
 
 
 def stores_of(reader: Reader, tree: Tree, secrets: Mapping[str, Component], page: Page) -> Stores:

@@ -13,13 +13,13 @@ from batchflow.model.state import Outlet as LastReceipt
 from batchflow.ports.sink import Promise, SinkContext
 from batchflow.stages.asked import asked, let_go, where_of
 from batchflow.stages.kit import Kit, Outlet
-from batchflow.stages.overlap import Written, covers_of, needed_in, overlaps, targets_of
+from batchflow.stages.overlap import Written, covered_by, needed_in, overlaps, targets_of
 from batchflow.stages.wall import misgiven, of_job
 
 
 async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: bool, anew: str = "") -> list[Outlet]:
     """Open every sink before any money is spent, the one called `anew` as in a new run; none that would write over what is needed."""
-    refusals = await _overlaps(kit, folder)
+    refusals = await _overlaps(kit, folder, bear=bear)
     if not bear and (wrong := next(filter(None, refusals), None)):
         raise wrong
     opened: list[Outlet] = []
@@ -50,13 +50,30 @@ async def open_sinks(kit: Kit, stack: AsyncExitStack, folder: Path, *, bear: boo
     return opened
 
 
-async def _overlaps(kit: Kit, folder: Path) -> list[errors.SinkUnready | None]:
+async def _overlaps(kit: Kit, folder: Path, *, bear: bool) -> list[errors.SinkUnready | errors.PluginError | None]:
     """Say of each sink whether it would write over what is needed. The source is looked at when a run begins."""
-    written = [Written(outlet.name, targets_of(outlet.sink) or ()) for outlet in kit.parts.outlets]
+    within = kit.parts.rules.plugin_timeout
+    written: list[Written] = []
+    silent: dict[str, errors.PluginError] = {}
+    for outlet in kit.parts.outlets:
+        try:
+            written.append(Written(outlet.name, await targets_of(outlet.sink, within=within) or ()))
+        except errors.PluginError as error:
+            if not bear:
+                raise of_job(kit.parts.name, error) from error
+            silent[outlet.name] = error
+            written.append(Written(outlet.name, ()))
     is_new = await kit.store.get(Run, kit.run) is None
-    covers = covers_of(kit.parts.source) if is_new else None
-    found = await overlaps(written, covers, needed_in(folder, Path.cwd()))
-    return [errors.SinkUnready(f"{one.message}. Nothing was touched.", hint=one.hint) if one else None for one in found]
+    targets = [target for one in written for target in one.targets]
+    try:
+        covered = await covered_by(kit.parts.source, targets, within=within) if is_new and targets else ()
+    except errors.PluginError as error:
+        raise of_job(kit.parts.name, error) from error
+    found = await overlaps(written, covered or (), needed_in(folder, Path.cwd()))
+    return [
+        errors.SinkUnready(f"{over.message}. Nothing was touched.", hint=over.hint) if over else silent.get(one.name)
+        for one, over in zip(written, found, strict=True)
+    ]
 
 
 async def refuse_missing_sinks(kit: Kit) -> None:

@@ -112,6 +112,8 @@ class Bad(msgspec.Struct, frozen=True):
     word: Word = Word.BAD_OUTPUT
 
     def __post_init__(self) -> None:
-        """Refuse one text in place of several, where it is made: each of its letters would be a reason."""
+        """Refuse one text in place of several, where it is made: each of its letters would be a reason. And a word that is none."""
         if isinstance(self.reasons, str):
             raise TypeError(f"`reasons` are several texts: Bad(({self.reasons!r},))")
+        if not isinstance(self.word, Word) or self.word is Word.OK:  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise TypeError(f"`word` is `Word.BAD_OUTPUT` or `Word.REJECTED`, and this is {self.word!r}")

@@ -3,7 +3,8 @@
 A source of files says what it covers, a sink of files what it targets; who says neither is let pass.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,9 @@ from batchflow.model.errors import SourceError
 from batchflow.model.target import Target, is_same
 from batchflow.ports.sink import Placed
 from batchflow.ports.source import Covering
-from batchflow.stages.wall import misgiven, wall
+from batchflow.stages.asked import asked
+from batchflow.stages.lane import Lane
+from batchflow.stages.wall import is_foreign, misgiven, wall
 
 OWN = ("state.db", "state.db-wal", "state.db-shm", "state.db-journal", "stores.json", "objects", "seen", "spool")
 """What lies in a state folder."""
@@ -25,7 +28,6 @@ NARROWER = (
     "write to another folder, or narrow the pattern of the source: a run would read its own results as new records, "
     "and pay for them"
 )
-Covers = Callable[[Target], bool]
 
 
 class Needed(msgspec.Struct, frozen=True):
@@ -50,29 +52,36 @@ class Overlap(msgspec.Struct, frozen=True):
 
 
 async def overlaps(
-    sinks: Sequence[Written], covers: Covers | None, needed: Sequence[Needed]
+    sinks: Sequence[Written], covered: Collection[Target], needed: Sequence[Needed]
 ) -> Sequence[Overlap | None]:
     """Say of each sink what it would write over, if anything. Many files may be looked at, so it is done in a thread."""
-    return await run_sync(lambda: [_overlap(sinks, number, covers, needed) for number in range(len(sinks))])
+    return await run_sync(lambda: [_overlap(sinks, number, covered, needed) for number in range(len(sinks))])
 
 
-def targets_of(sink: object) -> Sequence[Target] | None:
+async def targets_of(sink: object, *, within: float) -> Sequence[Target] | None:
     """Ask a sink what it will write; None where it does not say."""
     inner = getattr(sink, "__wrapped__", sink)
     if not isinstance(inner, Placed):
         return None
-    doing = "when it was asked what it writes"
-    with wall(inner, doing):
-        given: Any = inner.targets()
+    doing, lane = "when it was asked what it writes", Lane()
+    if is_foreign(inner):
+        given: Any = await asked(inner, doing, partial(lane.run, inner.targets), within=within, where=lane.where)
+    else:
+        with wall(inner, doing):
+            given = inner.targets()
     if not (isinstance(given, list | tuple) and all(isinstance(one, Target) for one in cast("list[Any]", given))):
         raise misgiven(inner, doing, cast("object", given), "a list of `Target`s")
     return cast("Sequence[Target]", given)
 
 
-def covers_of(source: object) -> Covers | None:
-    """Find what says of a source whether it would read a file; None where it does not say."""
+async def covered_by(source: object, targets: Sequence[Target], *, within: float) -> Collection[Target] | None:
+    """Ask a source which of these it would read; None where it does not say. Many files may be looked at."""
     inner = getattr(source, "__wrapped__", source)
-    return partial(_covers, inner) if isinstance(inner, Covering) else None
+    if not isinstance(inner, Covering):
+        return None
+    doing, lane = "when it was asked whether it would read what a sink writes", Lane()
+    look = partial(_covered, inner, targets)
+    return await asked(inner, doing, partial(lane.run, look), within=within, where=lane.where)
 
 
 def needed_in(state: Path, base: Path) -> Sequence[Needed]:
@@ -82,28 +91,30 @@ def needed_in(state: Path, base: Path) -> Sequence[Needed]:
     return [Needed(path, KEPT) for path in paths]
 
 
-def _covers(source: Covering, target: Target) -> bool:
-    with wall(source, "when it was asked whether it would read what a sink writes"):
-        try:
-            return source.covers(target)
-        except (OSError, SourceError):
-            return False  # reading is where that is told
+def _covered(source: Covering, targets: Sequence[Target]) -> Collection[Target]:
+    covered: list[Target] = []
+    for target in targets:
+        with suppress(OSError, SourceError):  # reading is where that is told
+            covered += [target] if source.covers(target) else []
+    return covered
 
 
-def _overlap(sinks: Sequence[Written], number: int, covers: Covers | None, needed: Sequence[Needed]) -> Overlap | None:
+def _overlap(
+    sinks: Sequence[Written], number: int, covered: Collection[Target], needed: Sequence[Needed]
+) -> Overlap | None:
     sink = sinks[number]
     return next(
-        (found for target in sink.targets for found in _found(sink, target, sinks[:number], covers, needed)), None
+        (found for target in sink.targets for found in _found(sink, target, sinks[:number], covered, needed)), None
     )
 
 
 def _found(
-    sink: Written, target: Target, before: Sequence[Written], covers: Covers | None, needed: Sequence[Needed]
+    sink: Written, target: Target, before: Sequence[Written], covered: Collection[Target], needed: Sequence[Needed]
 ) -> Iterator[Overlap]:
     for other in before:
         if any(_is_one(target, taken) for taken in other.targets):
             yield Overlap(f"sinks `{other.name}` and `{sink.name}` write to one file: {target.place}", ELSEWHERE)
-    if covers is not None and covers(target):
+    if target in covered:
         yield Overlap(f"sink `{sink.name}` would write over what the job reads: {target.place}", NARROWER)
     for need in needed:
         if target.lies_in(need.path):

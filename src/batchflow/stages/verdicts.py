@@ -151,6 +151,8 @@ def examine(result: Result, checks: Sequence[Check]) -> Result:
         if (found := _identity(verdict)) != identity or not isinstance(verdict.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             wanted = f"the same row ({identity}): it may replace `word`, `text` and `output`, a text by a text"
             raise misgiven(check, f"on record {identity[0]!r}", (*found, verdict.text), wanted)
+        if not isinstance(verdict.word, Word):  # pyright: ignore[reportUnnecessaryIsInstance] - a plugin's, whatever its type says
+            raise misgiven(check, f"as the word of record {identity[0]!r}", verdict.word, "a `Word` (`Word.REJECTED`)")
         result = verdict
     return result
 

@@ -60,6 +60,8 @@ class BlobStoreContract:
     """Everything `ports.blobs.BlobStore` promises."""
 
     pytestmark = pytest.mark.anyio
+    listed = 1000
+    """Names that your store's server lists in one reply at most: S3 and its like a thousand. Fewer make a quicker test."""
 
     @pytest.fixture
     def anyio_backend(self) -> str:
@@ -265,6 +267,18 @@ class BlobStoreContract:
         for name in ("b", "a/b/2", "a/bc", "a/b/1"):
             await put(store, b"", name)
         assert await names(store, prefix) == found
+
+    async def test_more_names_than_fit_on_a_page_are_all_listed(self, store: BlobStore) -> None:
+        wanted = [f"many/{n:04}" for n in range(self.listed + 1)]
+
+        async def write(some: Sequence[str]) -> None:
+            for name in some:
+                await put(store, b"", name)
+
+        async with anyio.create_task_group() as group:
+            for n in range(8):
+                group.start_soon(write, wanted[n::8])
+        assert await names(store, "many/") == wanted
 
     async def test_an_empty_store_lists_nothing(self, store: BlobStore) -> None:
         assert await names(store) == []

@@ -1,7 +1,10 @@
 """What every request builder must keep: subclass, give a builder and some records, and the list turns green."""
 
 import copy
-from collections.abc import Mapping, Sequence
+import datetime as dt
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -77,6 +80,16 @@ class BuilderContract:
     def test_no_request_carries_what_only_batchflow_adds(self, builder: Builder, records: list[Record]) -> None:
         assert not any({"custom_id", "params"} & params.keys() for params in all_params(builder, records))
 
+    def test_no_request_asks_for_a_stream(self, builder: Builder, records: list[Record]) -> None:
+        assert not any("stream" in params for params in all_params(builder, records)), "in a batch, the API refuses it"
+
+    def test_the_time_of_day_does_not_matter(
+        self, builder: Builder, records: list[Record], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        today = [as_params(builder.build(record)) for record in records]
+        another_day(monkeypatch, type(builder).__module__, type(self).__module__)
+        assert [as_params(builder.build(record)) for record in records] == today
+
     def test_the_same_record_gives_the_same_request(self, builder: Builder, records: list[Record]) -> None:
         first = [as_params(builder.build(record)) for record in records]
         assert [as_params(builder.build(record)) for record in records] == first
@@ -143,6 +156,55 @@ class BuilderContract:
         if isinstance(builder, ByPage) and hopeless:
             made = builder.build_page([*hopeless, *records])
             assert not any(made[: len(hopeless)])
+
+
+LATER = 400.4 * 24 * 3600
+"""Seconds: another year, month, day and hour."""
+
+
+def another_day(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    """Sets the clock that Python code reads to another day: everywhere by `time`, and in these modules by `datetime`, too."""
+    now, told = time.time, (time.gmtime, time.localtime)
+    monkeypatch.setattr(time, "time", lambda: now() + LATER)
+    monkeypatch.setattr(time, "time_ns", lambda: int((now() + LATER) * 1e9))
+    for tell in told:
+        monkeypatch.setattr(time, tell.__name__, _later(tell))
+    later = {dt.date: _Date, dt.datetime: _Datetime}
+    for module in (dt, *(sys.modules[name] for name in modules if name in sys.modules)):
+        for name, value in list(vars(module).items()):
+            if isinstance(value, type) and value in later:
+                monkeypatch.setattr(module, name, later[value])
+
+
+def _later(tell: Callable[[float], time.struct_time]) -> Callable[[float | None], time.struct_time]:
+    return lambda at=None: tell(time.time() if at is None else at)
+
+
+class _Seen(type):
+    """Lets what is no date of ours be a date all the same."""
+
+    def __instancecheck__(cls, one: object) -> bool:
+        return isinstance(one, cls.__mro__[1])
+
+
+class _Date(dt.date, metaclass=_Seen):
+    @classmethod
+    def today(cls) -> "_Date":
+        return cls.fromtimestamp(time.time())
+
+
+class _Datetime(dt.datetime, metaclass=_Seen):
+    @classmethod
+    def now(cls, tz: dt.tzinfo | None = None) -> "_Datetime":
+        return cls.fromtimestamp(time.time(), tz)
+
+    @classmethod
+    def today(cls) -> "_Datetime":
+        return cls.now()
+
+    @classmethod
+    def utcnow(cls) -> "_Datetime":
+        return cls.now(dt.UTC).replace(tzinfo=None)
 
 
 def requests(built: Params | Sequence[Params]) -> Sequence[Params]:

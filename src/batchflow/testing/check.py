@@ -73,6 +73,10 @@ class CheckContract:
         passed = [check.check(result) for result in good]
         assert [identity(result) for result in passed if isinstance(result, Result)] == before
 
+    def test_what_passed_has_a_word_that_there_is(self, check: Check, good: list[Result]) -> None:
+        words = [passed.word for result in good if isinstance(passed := check.check(result), Result)]
+        assert all(type(word) is Word for word in words), f"a row's word is a `Word`, and these are {words}"
+
     def test_what_a_row_cost_stays_as_it_was(self, check: Check, good: list[Result]) -> None:
         before = [(result.cost, result.list_cost, result.usage) for result in copy.deepcopy(good)]
         passed = [check.check(result) for result in good]

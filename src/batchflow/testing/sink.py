@@ -30,7 +30,7 @@ import pytest
 from batchflow.model.errors import SinkError
 from batchflow.model.result import Result, Usage
 from batchflow.model.words import Word
-from batchflow.ports.sink import Part, PlainSink, Receipt, Releasing, Sink, SinkContext, Written
+from batchflow.ports.sink import Completing, Part, PlainSink, Receipt, Releasing, Sink, SinkContext, Written
 from batchflow.stages.plain import awaited_sink
 
 Row: TypeAlias = tuple[str, str]
@@ -62,6 +62,14 @@ ALIKE = (
     "a_b",
 )
 """Keys that a column, a file system or a reader might take for one another."""
+_RUN, _BATCH = "0199f2e07c3a7000a1b2c3d4e5f60718", "0199f2e07d0b7000b7c6d5e4f3a2910"
+PARTS = tuple(f"{_RUN}/{_BATCH}{batch}/out/{again}" for batch, again in (("8", 0), ("8", 1), ("8", 10), ("9", 0)))
+"""Part names as batchflow makes them: run, batch, sink and how often it was redelivered; long, and alike but for the end."""
+MISTAKABLE = (
+    "run-1/batch-1/a_b/0", "run-1/batch-1/a/b/0", "run-1/batch-1/a-b/0", "run-1/batch-1/a.b/0", "run-1/batch-1/A-B/0",
+    "run-1/batch-1/ab/0", "run-1/batch-1/a b/0", "run-1/batch-1/a:b/0", "run-1/batch-1/\u00e4b/0", "run-1/batch-1/ab0",
+)  # fmt: skip
+"""Part names that are one and the same to whoever drops or replaces what a file system or an address does not like."""
 
 
 def result(key: str, text: str = "answer", *, word: Word = Word.OK, error: str = "") -> Result:
@@ -345,6 +353,36 @@ class SinkContract:
             receipt = await check.session(receipt, part(name, results(n, 1)))
         await check.sees_exactly(results(0, len(names)))
 
+    @pytest.mark.parametrize("names", [PARTS, MISTAKABLE], ids=["long ones", "odd ones"])
+    async def test_parts_whose_names_differ_in_little_are_kept_apart(
+        self, check: "Check", names: Sequence[str]
+    ) -> None:
+        rows = [results(n * 3, 3) for n in range(len(names))]
+        parts = [part(name, some) for name, some in zip(names, rows, strict=True)]
+        receipt = await check.session(None, *parts[:-1])
+        await check.session(receipt, parts[-1])
+        await check.session(receipt, part(names[-1], rows[-1]))
+        await check.sees_as_promised([row for some in rows for row in some])
+
+    async def test_marking_the_target_as_whole_changes_no_row(self, check: "Check") -> None:
+        await check.session(None, part("p1", results(0, 3)), part("p2", results(3, 3)), whole=2)
+        await check.sees_exactly(results(0, 6))
+
+    async def test_a_new_process_can_mark_the_target_as_whole_again(self, check: "Check") -> None:
+        receipt = await check.session(None, part("p1", results(0, 3)), part("p2", results(3, 3)), whole=1)
+        await check.session(receipt, whole=2)
+        await check.sees_exactly(results(0, 6))
+
+    async def test_more_parts_may_follow_where_a_target_was_whole(self, check: "Check") -> None:
+        receipt = await check.session(None, part("p1", results(0, 3)), whole=1)
+        receipt = await check.session(receipt, part("p2", results(3, 3)), whole=1)
+        await check.session(receipt, part("p3", results(6, 3)), whole=1)
+        await check.sees_exactly(results(0, 9))
+
+    async def test_a_target_without_a_part_can_be_marked_as_whole(self, check: "Check") -> None:
+        await check.session(None, whole=1)
+        await check.sees_exactly([])
+
     async def test_chunks_are_asked_for_one_after_the_other_and_to_the_end(self, check: "Check") -> None:
         rows = Paced(results(0, 60), 6)
         await check.session(None, Part(name="p1", rows=rows))
@@ -437,12 +475,14 @@ class Check:
         await sink.open(context(fresh=last is None), last)
         return sink
 
-    async def session(self, last: Receipt | None, *parts: Part) -> Receipt | None:
-        """Opens, writes some parts, closes; gives the last receipt, as the state store would keep it."""
+    async def session(self, last: Receipt | None, *parts: Part, whole: int = 0) -> Receipt | None:
+        """Opens, writes some parts, says (so often) that this was all, closes; gives the last receipt, as a state store would keep it."""
         sink = await self.opened(last)
         try:
             for one in parts:
                 last = msgspec.json.decode(msgspec.json.encode(receipt_of(await sink.write(one))))
+            for _ in range(whole):
+                await _told_that_it_is_whole(sink)
         finally:
             await sink.close()
         return last
@@ -493,6 +533,11 @@ async def _opened_and_closed(sink: Sink) -> None:
 async def _told_of_commit(sink: Sink, receipt: Receipt) -> None:
     if isinstance(sink, Releasing):
         await sink.committed(receipt)
+
+
+async def _told_that_it_is_whole(sink: Sink) -> None:
+    if isinstance(sink, Completing):
+        await sink.complete()
 
 
 async def _empty_chunks() -> AsyncIterator[Sequence[Result]]:

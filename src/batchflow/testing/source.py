@@ -202,6 +202,21 @@ class SourceContract:
             assert again == page.cursor
             assert await items_of(source_of(place), again) == await items_of(source_of(place), page.cursor)
 
+    async def test_reading_goes_on_behind_any_item_of_a_page_that_has_cursors_inside(self, place: Place) -> None:
+        place.fill(given(40))
+        pages = await pages_of(source_of(place))
+        left = [item for page in pages for item in page.items]
+        for page in pages:
+            if page.behind is not None:
+                assert callable(page.behind), "`behind` is asked with a number of items: it is a function"
+                for count in sorted(
+                    {*range(1, min(4, len(page.items))), len(page.items) // 2, len(page.items) - 1} - {0}
+                ):
+                    cursor = page.behind(count)
+                    assert cursor is None or (type(cursor) is dict and json.loads(json.dumps(cursor)) == cursor)
+                    assert cursor is None or await items_of(source_of(place), cursor) == left[count:], f"behind {count}"
+            left = left[len(page.items) :]
+
     async def test_reading_leaves_a_cursor_as_it_is(self, place: Place) -> None:
         place.fill(given(10))
         cursor = (await pages_of(source_of(place)))[0].cursor

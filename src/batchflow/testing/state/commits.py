@@ -1,5 +1,7 @@
 """A change happens whole or not at all, and only to what it was made for."""
 
+from collections.abc import Sequence
+
 import anyio
 import msgspec
 import pytest
@@ -114,6 +116,21 @@ class CommitContract:
         assert await other.get(Run, RUN) == a_run()
         await other.commit((Put(after(a_run(), job="seen")),))
         assert await store.get(Run, RUN) == after(a_run(), job="seen")
+
+    async def test_what_was_looked_at_before_another_committed_is_looked_at_anew(
+        self, store: StateStore, other: StateStore
+    ) -> None:
+        async def look() -> tuple[Run | None, Sequence[Run], int, Run | None]:
+            books = (await store.books(RUN))["read"]
+            seen = await store.outlook(RUN, 1.0, moving=(), limit=1)
+            return await store.get(Run, RUN), list(await store.find(Run, {})), books, seen.run
+
+        assert await look() == (None, [], 0, None)
+        run = a_run()
+        for n in range(1, 4):
+            await other.commit((Put(run), Count(RUN, {"read": 1})))
+            assert await look() == (run, [run], n, run)
+            run = after(run, job=f"job {n}")
 
     async def test_of_two_writers_of_one_version_one_is_stale(self, store: StateStore, other: StateStore) -> None:
         await store.commit((Put(a_run()),))

@@ -55,6 +55,17 @@ class ScheduleContract:
         await store.commit(tuple(Put(one) for one in (*batches, *deliveries)))
         assert [one.id for one in await due(store, RUN, 100.0, 3)] == ["b0", "d0", "b1"]
 
+    async def test_a_look_leaves_out_nothing_of_many(self, store: StateStore) -> None:
+        batches = [a_batch(f"b{n:02}", wake_at=3.0 * n, state=BatchState.RUNNING) for n in range(40)]
+        deliveries = [a_delivery(f"d{n:02}", wake_at=3.0 * n + 1) for n in range(40)]
+        setbacks = [a_setback(f"s{n:02}", wake_at=3.0 * n + 2) for n in range(40)]
+        wishes = [a_wish(f"w{n:02}") for n in range(40)]
+        await store.commit(tuple(Put(one) for one in (*batches, *deliveries, *setbacks, *wishes)))
+        seen = await store.outlook(RUN, 1e6, moving=[BatchState.RUNNING], limit=1000)
+        assert [one.id for one in seen.due] == [f"{kind}{n:02}" for n in range(40) for kind in "bds"]
+        assert [list(seen.moving), list(seen.waiting), list(seen.wishes)] == [batches, setbacks, wishes]
+        assert list(await due(store, RUN, 1e6, 50)) == list(seen.due)[:50]
+
     async def test_a_batch_without_a_time_is_not_due(self, store: StateStore) -> None:
         await store.commit((Put(a_batch(wake_at=None)),))
         assert list(await due(store, RUN, 1e12, 10)) == []

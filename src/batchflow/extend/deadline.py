@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import copy_context
-from types import FrameType
 from typing import Any, TypeVar
 
 from batchflow.extend.quantities import seconds
 from batchflow.model.errors import spoken
+from batchflow.model.stack import top_frame
 
 T = TypeVar("T")
 _log = logging.getLogger("batchflow")
@@ -115,7 +115,7 @@ def _is_importing() -> bool:
 
 def _line(thread: threading.Thread) -> str:
     """Name the line that ours has called, and not what that waits in."""
-    frame: FrameType | None = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one way to see another thread's stack
+    frame = top_frame(thread.ident or 0)
     found = ""
     while frame is not None and not _is_ours(frame.f_globals):
         if "importlib" not in str(frame.f_globals.get("__name__")):

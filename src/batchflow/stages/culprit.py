@@ -1,8 +1,8 @@
 """Whose code a thread is in: found from its stack, when it has stood still for too long."""
 
-import sys
 from types import FrameType
 
+from batchflow.model.stack import top_frame
 from batchflow.stages.wall import shown
 
 OURS = frozenset({"batchflow", "asyncio", "anyio"})
@@ -12,7 +12,7 @@ WAITING = "threading"
 
 def frames(thread: int) -> list[FrameType]:
     """Give a thread's stack, the innermost frame first."""
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one way to see another thread's stack
+    frame = top_frame(thread)
     found: list[FrameType] = []
     while frame is not None:
         found.append(frame)
